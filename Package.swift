@@ -1,0 +1,152 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Layout, and which target may import which: ARCHITECTURE.md. ArchitectureTests enforces it.
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+func component(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, exclude: exclude, resources: resources,
+        swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: settings)
+}
+
+extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let atomics = product(name: "Atomics", package: "swift-atomics")
+    static let configuration = product(name: "Configuration", package: "swift-configuration")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
+    static let deque = product(name: "DequeModule", package: "swift-collections")
+    static let grdb = product(name: "GRDB", package: "GRDB.swift")
+    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
+    static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioConcurrency = product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+    static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let nioWebSocket = product(name: "NIOWebSocket", package: "swift-nio")
+    static let protobuf = product(name: "SwiftProtobuf", package: "swift-protobuf")
+    static let lifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+}
+
+let package = Package(
+    name: "asm",
+    platforms: [.macOS(.v15), .iOS(.v18)],
+    products: [
+        .executable(name: "asm", targets: ["asm"]),
+        .library(name: "ASMClient", targets: ["ASMClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // 0: values and pure rules; names for logs and metrics
+        component("Domain", []),
+        component("Observability", [.logging, .atomics]),
+
+        // 1: engines behind one seam
+        .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        component("SQLDatabase", [.logging]),
+        component("PostgresDatabase", ["SQLDatabase", "CPq", .logging, .nioPosix, .nioCore, .deque]),
+        component("SQLiteDatabase", ["SQLDatabase", .grdb, .logging]),
+
+        // 2: what components share
+        component("Store", ["Domain", "SQLDatabase", .logging, .crypto]),
+        component("Archive", ["Domain"]),
+        component(
+            "ServiceLink",
+            [
+                "Domain", "Observability", .protobuf, .nioCore, .nioPosix, .nioConcurrency, .logging,
+                .lifecycle, .deque,
+            ],
+            exclude: ["Contract/link.proto"]),
+        component(
+            "ASMClient",
+            [
+                "Domain", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioSSL, .asyncHTTPClient, .logging,
+            ]),
+
+        // 3: the five components
+        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        component(
+            "ASMService",
+            [
+                "Store", "Archive", "ServiceLink", "Domain", "Observability", "SQLDatabase", "CSodium",
+                .logging, .lifecycle, .crypto, .deque, .nioCore, .nioPosix,
+            ]),
+        component("NotificationService", ["ServiceLink", "Domain", "Observability", .lifecycle, .logging]),
+        component(
+            "WebService",
+            [
+                "ServiceLink", "Domain", "Observability", .hummingbird, .hummingbirdCore, .httpTypes,
+                .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioWebSocket, .logging,
+                .lifecycle, .deque,
+            ],
+            resources: [.embedInCode("Resources")]),
+        component(
+            "AdminWeb", ["ServiceLink", "Domain", "Observability", .hummingbird, .lifecycle, .logging]),
+        component("ConfigurationApp", ["Store", "Archive", "Domain"]),
+
+        // The load generator sees what a client sees, and nothing else.
+        component("Bench", ["ASMClient", "Domain", .nioCore, .nioPosix]),
+
+        // 4: subcommands and composition
+        .executableTarget(
+            name: "asm",
+            dependencies: [
+                "ASMService", "NotificationService", "WebService", "AdminWeb", "ConfigurationApp", "Bench",
+                "ASMClient", "Store", "PostgresDatabase", "SQLiteDatabase", "SQLDatabase", "ServiceLink",
+                "Domain", "Observability", .argumentParser, .configuration, .lifecycle, .unixSignals,
+                .logging,
+            ],
+            swiftSettings: settings),
+
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Domain", "SQLDatabase", "PostgresDatabase", "SQLiteDatabase", "Store", .logging,
+            ],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        tests("DomainTests", ["Domain"]),
+        tests("StorageTests", ["Store", "SQLDatabase", "PostgresDatabase", "SQLiteDatabase", "Domain"]),
+        tests("ServiceLinkTests", ["ServiceLink", "Domain", .nioCore, .nioPosix, .protobuf]),
+        tests("ASMServiceTests", ["ASMService", "Store", "Domain", "ServiceLink"]),
+        tests("WebServiceTests", ["WebService", "ASMService", "ServiceLink", "Domain"]),
+        tests("ASMClientTests", ["ASMClient", "Domain"]),
+        tests("ArchitectureTests", []),
+        tests("SystemTests", ["ASMClient", "Domain", "asm", .asyncHTTPClient]),
+    ],
+    swiftLanguageModes: [.v6]
+)

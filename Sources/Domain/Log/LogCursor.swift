@@ -1,0 +1,26 @@
+/// A place in a customer's log: dense from 1, in commit order.
+package typealias LogPosition = Int64
+
+/// The place of an entry in its thread, dense from 1, given only to what people see.
+package typealias EntryNumber = Int64
+
+/// How far a client has followed its customer's log: `epoch.position`, as in `0192…-….4711`.
+package struct LogCursor: Hashable, Sendable, CustomStringConvertible {
+    package let epoch: LogEpoch
+    package let position: LogPosition
+
+    package init(epoch: LogEpoch, position: LogPosition) {
+        self.epoch = epoch
+        self.position = position
+    }
+
+    /// Reads the text form; nil when it is not `UUID.NUMBER` with a number of zero or more.
+    package init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, let epoch = LogEpoch(String(parts[0])), let position = Int64(parts[1]), position >= 0
+        else { return nil }
+        self.init(epoch: epoch, position: position)
+    }
+
+    package var description: String { "\(epoch).\(position)" }
+}

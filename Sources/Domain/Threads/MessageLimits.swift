@@ -1,0 +1,30 @@
+/// What a message, a subject and a participant list may be at most.
+package struct MessageLimits: Sendable, Hashable {
+    /// The longest text, in bytes of UTF-8.
+    package var textBytes = 65_536
+    /// The longest subject, in bytes of UTF-8.
+    package var subjectBytes = 512
+    package var participants = 1_000
+
+    package init() {}
+
+    /// Checks a message's text.
+    package func check(text: String) throws(DraftRejection) {
+        guard !text.isEmpty else { throw .empty }
+        guard text.utf8.count <= textBytes else { throw .tooLarge(limitBytes: textBytes) }
+    }
+
+    /// Checks a thread's subject; an empty one is allowed.
+    package func check(subject: String) throws(DraftRejection) {
+        guard subject.utf8.count <= subjectBytes else { throw .tooLarge(limitBytes: subjectBytes) }
+        guard !subject.utf8.contains(UInt8(ascii: "\n")) else { throw .lineBreakInSubject }
+    }
+}
+
+/// Why a draft cannot be accepted as it is.
+package enum DraftRejection: Error, Hashable {
+    case empty
+    case tooLarge(limitBytes: Int)
+    case lineBreakInSubject
+    case tooManyParticipants(limit: Int)
+}
