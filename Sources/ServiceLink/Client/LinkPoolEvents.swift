@@ -1,0 +1,21 @@
+package import Domain
+
+/// Takes what the servers push for all sessions of a `LinkPool`.
+package protocol LinkPoolEvents: AnyObject, Sendable {
+    /// Takes entries in log order, each with the sessions that are to get it; one call per frame and log.
+    ///
+    /// Closed sessions and what a session had already are left out. Called on the pool's event loop; must not block.
+    func deliver(_ items: [LinkDelivery.Item], epoch: LogEpoch)
+}
+
+/// Takes what happens to one live session; called on the pool's event loop, must not block.
+package protocol LinkSessionSink: AnyObject, Sendable {
+    /// The session is attached for the first time; what came before the position given follows as deliveries.
+    func attached(_ attached: LinkAttached)
+
+    /// The session goes on live from the cursor, and what lies before it must be loaded anew.
+    func resync(at cursor: LogCursor)
+
+    /// The session is over: its token is void.
+    func ended(_ refusal: Refusal)
+}
