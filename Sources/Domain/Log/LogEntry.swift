@@ -12,7 +12,8 @@ package struct LogEntry: Sendable, Hashable {
     package let content: EntryContent
 
     package init(
-        position: LogPosition, thread: MessageThread.ID, number: EntryNumber?, author: User.ID?, device: Device.ID?,
+        position: LogPosition, thread: MessageThread.ID, number: EntryNumber?, author: User.ID?,
+        device: Device.ID?,
         clientID: ClientID?, at: Timestamp, content: EntryContent
     ) {
         self.position = position

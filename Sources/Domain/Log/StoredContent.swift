@@ -49,7 +49,8 @@ package enum StoredContent {
         case .created:
             let parts = body.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
             let participants = parts.first.map(identifiers) ?? []
-            return .created(subject: Sealed(parts.count > 1 ? String(parts[1]) : ""), participants: participants)
+            return .created(
+                subject: Sealed(parts.count > 1 ? String(parts[1]) : ""), participants: participants)
         case .added: return .added(identifiers(body[...]))
         case .left: return User.ID(body).map(EntryContent.left) ?? .unknown(kind: kind)
         case .recalled: return Int64(body).map { .recalled(number: $0) } ?? .unknown(kind: kind)

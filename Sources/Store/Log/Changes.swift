@@ -1,0 +1,184 @@
+package import Domain
+import SQLDatabase
+
+/// A rare change to a thread: an entry like a message, but written by an ordinary short transaction.
+package enum ThreadChange: Sendable {
+    case create(MessageThread.ID, subject: String, participants: [User.ID])
+    case addParticipants(MessageThread.ID, [User.ID])
+    case leave(MessageThread.ID)
+    case recall(MessageThread.ID, EntryNumber)
+}
+
+/// Who asks for a change, and under which client id.
+package struct ChangeAuthor: Sendable {
+    package let customer: Customer.ID
+    package let user: User.ID
+    package let device: Device.ID
+    package let clientID: ClientID
+
+    package init(customer: Customer.ID, user: User.ID, device: Device.ID, clientID: ClientID) {
+        self.customer = customer
+        self.user = user
+        self.device = device
+        self.clientID = clientID
+    }
+}
+
+/// What a change did: the promise, the thread it concerned, and the entry unless it had been written before.
+package struct ChangeResult: Sendable {
+    package let acceptance: Acceptance
+    package let thread: MessageThread.ID
+}
+
+extension Store {
+    /// Makes one change, or answers as before when it was made already under the same client id.
+    /// - Throws: `AppendRefusal`, `StoreError.superseded`, `SQLError`.
+    package func change(
+        _ change: ThreadChange, by author: ChangeAuthor, fence: ServerFence
+    ) async throws -> ChangeResult {
+        let locks = database.engine == .postgres
+        return try await database.write { session in
+            var log = try LogWriter(customer: author.customer, fence: fence, session: session, locks: locks)
+            let hash = change.hash
+            if let old = try log.replay(author: author.user, clientID: author.clientID, hash: hash) {
+                let acceptance = try old.get()
+                let row = try session.run(
+                    """
+                    SELECT thread_id FROM entry
+                    WHERE customer_id = \(author.customer) AND position = \(acceptance.position)
+                    """)[0]
+                return ChangeResult(acceptance: acceptance, thread: try row.id(0))
+            }
+            let entry = try log.apply(change, by: author, hash: hash)
+            try log.finish()
+            return ChangeResult(
+                acceptance: Acceptance(
+                    position: entry.position, number: entry.number ?? 0, at: entry.at, replayed: false),
+                thread: entry.thread)
+        }
+    }
+}
+
+extension ThreadChange {
+    /// The fingerprint of what is asked for; the new thread's id is the server's choice and no part of it.
+    fileprivate var hash: Int64 {
+        switch self {
+        case .create(_, let subject, let participants):
+            BodyHash.of(
+                kind: .created, thread: .init(rawValue: 0), priority: .normal,
+                body: participants.map(\.description).joined(separator: " ") + "\n" + subject)
+        case .addParticipants(let thread, let users):
+            BodyHash.of(
+                kind: .added, thread: thread, priority: .normal,
+                body: users.map(\.description).joined(separator: " "))
+        case .leave(let thread): BodyHash.of(kind: .left, thread: thread, priority: .normal, body: "")
+        case .recall(let thread, let number):
+            BodyHash.of(kind: .recalled, thread: thread, priority: .normal, body: "\(number)")
+        }
+    }
+}
+
+extension LogWriter {
+    fileprivate mutating func apply(
+        _ change: ThreadChange, by author: ChangeAuthor, hash: Int64
+    ) throws -> LogEntry {
+        switch change {
+        case .create(let thread, let subject, let participants):
+            let users = participants.contains(author.user) ? participants : [author.user] + participants
+            try checkUsers(users)
+            try session.run(
+                """
+                INSERT INTO thread (id, customer_id, subject, created_at)
+                VALUES (\(thread), \(customer), \(subject), \(now))
+                """)
+            let entry = try append(
+                .created(subject: Sealed(subject), participants: users), in: thread, author: author.user,
+                device: author.device, clientID: author.clientID, hash: hash, shown: true)
+            try join(users, thread, at: 1, author: author.user)
+            return entry
+
+        case .addParticipants(let thread, let users):
+            try requireMember(author.user, of: thread)
+            try checkUsers(users)
+            let newcomers = try users.filter { try participant($0, in: thread) == nil }
+            let entry = try append(
+                .added(newcomers), in: thread, author: author.user, device: author.device,
+                clientID: author.clientID, hash: hash, shown: true)
+            try join(newcomers, thread, at: entry.number ?? 0, author: author.user)
+            return entry
+
+        case .leave(let thread):
+            try requireMember(author.user, of: thread)
+            let entry = try append(
+                .left(author.user), in: thread, author: author.user, device: author.device,
+                clientID: author.clientID, hash: hash, shown: true)
+            try session.run(
+                """
+                UPDATE participant SET left_number = \(entry.number)
+                WHERE thread_id = \(thread) AND user_id = \(author.user)
+                """)
+            return entry
+
+        case .recall(let thread, let number):
+            return try recall(number, in: thread, by: author, hash: hash)
+        }
+    }
+
+    private mutating func recall(
+        _ number: EntryNumber, in thread: MessageThread.ID, by author: ChangeAuthor, hash: Int64
+    ) throws -> LogEntry {
+        try requireMember(author.user, of: thread)
+        let row = try session.run(
+            """
+            SELECT position, author_id, kind FROM entry
+            WHERE thread_id = \(thread) AND number = \(number) ORDER BY position DESC LIMIT 1
+            """
+        ).first
+        guard let row, try row.int(2) == Int64(StoredContent.Kind.message.rawValue) else {
+            throw AppendRefusal.notFound
+        }
+        guard try row.int(1) == author.user.rawValue else { throw AppendRefusal.notYours }
+        let empty: [UInt8] = []
+        try session.run(
+            """
+            UPDATE entry SET kind = \(StoredContent.Kind.recalledMessage.rawValue), body = \(empty)
+            WHERE customer_id = \(customer) AND position = \(try row.int(0))
+            """)
+        return try append(
+            .recalled(number: number), in: thread, author: author.user, device: author.device,
+            clientID: author.clientID, hash: hash, shown: true)
+    }
+
+    /// Lets users in from `number` on; someone who had left starts anew.
+    private func join(
+        _ users: [User.ID], _ thread: MessageThread.ID, at number: EntryNumber, author: User.ID
+    ) throws {
+        for user in users {
+            let read = user == author ? number : number - 1
+            try session.run(
+                """
+                INSERT INTO participant (thread_id, user_id, joined_number, delivered_number, read_number)
+                VALUES (\(thread), \(user), \(number), \(read), \(read))
+                ON CONFLICT (thread_id, user_id) DO UPDATE
+                SET joined_number = excluded.joined_number, left_number = NULL
+                """)
+        }
+    }
+
+    private mutating func requireMember(_ user: User.ID, of thread: MessageThread.ID) throws {
+        guard let state = try state(of: thread), try participant(user, in: thread) != nil else {
+            throw AppendRefusal.notFound
+        }
+        guard !state.closed else { throw AppendRefusal.threadClosed }
+    }
+
+    private func checkUsers(_ users: [User.ID]) throws {
+        let found = try session.run(
+            """
+            SELECT count(*) FROM app_user
+            WHERE customer_id = \(customer) AND disabled = 0 AND id \(in: users.map(\.rawValue))
+            """
+        )[0].int(0)
+        guard found == Int64(Set(users).count) else { throw AppendRefusal.noSuchUser }
+    }
+}
