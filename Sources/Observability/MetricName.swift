@@ -16,10 +16,12 @@ package struct MetricName: Hashable, Sendable {
         "asm_link_sessions_reattached_total", "Live sessions attached again at another ASM Service.")
     package static let linkConnections = Self("asm_link_connections", "Open connections to ASM Services.")
     package static let linkSessions = Self("asm_link_sessions", "Open live sessions.")
-    package static let linkWaiting = Self("asm_link_sessions_waiting", "Live sessions waiting for an ASM Service.")
+    package static let linkWaiting = Self(
+        "asm_link_sessions_waiting", "Live sessions waiting for an ASM Service.")
 
     // Service link, listening end
-    package static let linkServerConnections = Self("asm_link_server_connections", "Connections of web processes.")
+    package static let linkServerConnections = Self(
+        "asm_link_server_connections", "Connections of web processes.")
     package static let linkServerRequests = Self("asm_link_server_requests_total", "Requests received.")
 
     // ASM Service
@@ -29,15 +31,19 @@ package struct MetricName: Hashable, Sendable {
     package static let appendQueue = Self("asm_log_append_queue", "Entries waiting to be appended.")
     package static let followedEntries = Self("asm_log_followed_entries_total", "Entries read by followers.")
     package static let followers = Self("asm_log_followers", "Logs that this server follows.")
-    package static let deliveredEntries = Self("asm_deliveries_total", "Entries delivered, counted per session.")
-    package static let attachedSessions = Self("asm_sessions_attached", "Live sessions attached to this server.")
+    package static let deliveredEntries = Self(
+        "asm_deliveries_total", "Entries delivered, counted per session.")
+    package static let attachedSessions = Self(
+        "asm_sessions_attached", "Live sessions attached to this server.")
     package static let logIns = Self("asm_log_ins_total", "Attempts to log in.")
 
     // Web Service
     package static let liveClients = Self("asm_web_live_clients", "Open live connections of clients.")
-    package static let liveFramesIn = Self("asm_web_live_frames_received_total", "Frames received from live clients.")
+    package static let liveFramesIn = Self(
+        "asm_web_live_frames_received_total", "Frames received from live clients.")
     package static let liveFramesOut = Self("asm_web_live_frames_sent_total", "Frames sent to live clients.")
-    package static let slowReaders = Self("asm_web_slow_readers_total", "Live clients closed for reading too slowly.")
+    package static let slowReaders = Self(
+        "asm_web_slow_readers_total", "Live clients closed for reading too slowly.")
     package static let httpRequests = Self("asm_web_http_requests_total", "HTTP requests answered.")
     package static let httpSeconds = Self("asm_web_http_request_seconds", "Time to answer an HTTP request.")
 }

@@ -53,7 +53,9 @@ package final class MetricRegistry: Sendable {
 
     /// The text that Prometheus scrapes (exposition format 0.0.4), sorted by name and labels.
     package func render() -> String {
-        let all = series.withLock { $0.sorted { ($0.key.name, $0.key.labels) < ($1.key.name, $1.key.labels) } }
+        let all = series.withLock {
+            $0.sorted { ($0.key.name, $0.key.labels) < ($1.key.name, $1.key.labels) }
+        }
         var text = ""
         var last = ""
         for (key, value) in all {

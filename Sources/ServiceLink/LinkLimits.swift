@@ -26,6 +26,10 @@ package struct LinkLimits: Sendable, Hashable {
     package var pingEvery: Duration = .seconds(1)
     /// A server without a pong for so long is left.
     package var pongWithin: Duration = .milliseconds(2_500)
+    /// When the sweep itself comes so late, this process stood still: its servers are not to blame.
+    package var stall: Duration = .seconds(1)
+    /// After the loss of a connection that worked, how long until it is tried again for the first time.
+    package var firstProbeAfter: Duration = .milliseconds(100)
     /// How often deadlines are looked at.
     package var sweepEvery: Duration = .milliseconds(100)
     /// How long one server has for one request before the next is asked.
@@ -53,4 +57,9 @@ package struct LinkLimits: Sendable, Hashable {
     package var retryWindow: Duration = .seconds(10)
 
     package init() {}
+}
+
+extension Duration {
+    /// In whole milliseconds, cut off.
+    var milliseconds: Int64 { components.seconds * 1_000 + components.attoseconds / 1_000_000_000_000_000 }
 }

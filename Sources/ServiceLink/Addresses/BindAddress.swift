@@ -31,10 +31,13 @@ package struct BindAddress: Hashable, Sendable, CustomStringConvertible {
             port = text[text.index(after: colon)...]
             guard !host.contains(":") else { throw .unbracketedIPv6(text) }
             guard !host.isEmpty else { throw .missingHost(text) }
-            guard host.utf8.allSatisfy(Self.isNameCharacter) else { throw .invalidHost(text, host: String(host)) }
+            guard host.utf8.allSatisfy(Self.isNameCharacter) else {
+                throw .invalidHost(text, host: String(host))
+            }
         }
         guard !port.isEmpty else { throw .missingPort(text) }
-        guard port.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let number = Int(port), number <= 65_535 else {
+        guard port.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let number = Int(port), number <= 65_535
+        else {
             throw .invalidPort(text, port: String(port))
         }
         self.init(host: String(host), port: number)

@@ -6,19 +6,28 @@ package import Domain
 package final class LinkSession: Sendable, Identifiable {
     /// Unique in this process; deliveries name it.
     package let id: UInt64
+    private let core: PoolCore
 
-    init(id: UInt64) { self.id = id }
+    init(id: UInt64, core: PoolCore) {
+        self.id = id
+        self.core = core
+    }
 
-    /// Sends a message; repeats it with the same client id on other servers until it is answered, at most 15 s.
+    /// Sends a message; repeats it with the same client id on other servers until it is answered.
     ///
-    /// `reply` is called exactly once, on the pool's event loop. `unavailable` means that the outcome is unknown.
+    /// `reply` is called exactly once, on the pool's event loop. `unavailable` means that the outcome is unknown: it
+    /// comes after `LinkLimits.sendWithin`, when the retries are used up, or at `close`; all later messages of the
+    /// session that wait are refused with it, so that repeating them keeps their order. More than
+    /// `LinkLimits.sessionSends` unanswered messages are refused with `tooManyRequests`.
     package func send(
         _ message: LinkSendMessage, reply: @escaping @Sendable (Result<LinkAccepted, Refusal>) -> Void
-    ) {}
+    ) {
+        core.call(.send(session: id, message: message, reply: reply))
+    }
 
     /// Says how far the user has got in a thread; nothing is answered.
-    package func mark(_ receipt: LinkMarkReceipt) {}
+    package func mark(_ receipt: LinkMarkReceipt) { core.call(.mark(session: id, receipt: receipt)) }
 
     /// Detaches the session; nothing is delivered to it any more.
-    package func close() {}
+    package func close() { core.call(.close(session: id)) }
 }

@@ -32,7 +32,8 @@ extension LogEntry {
             device: link.device == 0 ? nil : Device.ID(rawValue: link.device),
             clientID: ClientID(linkHigh: link.clientIDHigh, linkLow: link.clientIDLow),
             at: Timestamp(microseconds: link.at),
-            content: StoredContent.decode(kind: Int(link.kind), priority: Int(link.priority), body: link.body))
+            content: StoredContent.decode(kind: Int(link.kind), priority: Int(link.priority), body: link.body)
+        )
     }
 }
 

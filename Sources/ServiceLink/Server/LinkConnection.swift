@@ -1,25 +1,86 @@
+import Domain
+import Logging
+import NIOCore
+import Synchronization
+
 /// One client process's connection, as its server sees it; safe to use from any thread.
 ///
 /// What one thread sends arrives in the order of its calls. Sends are coalesced: one write per event-loop tick.
+/// When more than `LinkLimits.outgoingBytes` would wait for the client, the connection is closed and its client goes on
+/// with another server.
 package final class LinkConnection: Sendable, Identifiable {
     /// Unique in this process.
     package let id: UInt64
     /// The client's name from its hello and its address, for logs.
     package let peer: String
+    let outbox: FrameOutbox
+    private let frameBytes: Int
+    private let logger: Logger
+    private let unanswered = Atomic<Int>(0)
 
-    init(id: UInt64, peer: String) {
+    init(id: UInt64, peer: String, channel: any Channel, limits: LinkLimits, logger: Logger) {
         self.id = id
         self.peer = peer
+        outbox = FrameOutbox(channel: channel, limitBytes: limits.outgoingBytes)
+        frameBytes = limits.frameBytes
+        self.logger = logger
     }
 
-    package func send(_ response: LinkResponse) {}
+    /// Answers a request; an answer longer than a frame may be becomes a refusal.
+    package func send(_ response: LinkResponse) {
+        guard let frame = encoded(response) else { return }
+        outbox.append(frame)
+    }
 
-    package func send(_ responses: [LinkResponse]) {}
+    /// Answers several requests with one step into the connection.
+    package func send(_ responses: [LinkResponse]) {
+        outbox.append(responses.compactMap(encoded))
+    }
 
-    package func send(_ delivery: LinkDelivery) {}
+    /// Delivers entries; more than fits into a frame goes in several.
+    package func send(_ delivery: LinkDelivery) {
+        guard let frame = encode({ try EncodedFrame(.delivery, delivery) }) else { return }
+        guard frame.count > frameBytes else { return outbox.append(frame) }
+        guard delivery.items.count > 1 else {
+            logger.error("An entry is longer than a frame", metadata: ["frame.bytes": "\(frame.count)"])
+            return close()
+        }
+        let middle = delivery.items.count / 2
+        for half in [delivery.items[..<middle], delivery.items[middle...]] {
+            var part = delivery
+            part.items = Array(half)
+            send(part)
+        }
+    }
 
-    package func send(frame: LinkFrame) {}
+    /// Sends any other frame.
+    package func send(frame: LinkFrame) {
+        guard let encoded = encode({ try EncodedFrame(frame) }) else { return }
+        outbox.append(encoded)
+    }
 
-    /// Closes the connection; its client goes to another server.
-    package func close() {}
+    /// Closes the connection once what was sent is written; its client goes on with another server.
+    package func close() { outbox.close() }
+
+    /// Requests received and not answered yet.
+    var inFlight: Int { max(0, unanswered.load(ordering: .relaxed)) }
+
+    func received(_ count: Int) { unanswered.wrappingAdd(count, ordering: .relaxed) }
+
+    private func encoded(_ response: LinkResponse) -> EncodedFrame? {
+        if response.id != 0 { unanswered.wrappingSubtract(1, ordering: .relaxed) }
+        guard let frame = encode({ try EncodedFrame(.response, response) }) else { return nil }
+        guard frame.count > frameBytes else { return frame }
+        logger.warning("An answer is longer than a frame", metadata: ["frame.bytes": "\(frame.count)"])
+        let refusal = Refusal(.tooLarge, "The answer is too long; ask for fewer things at a time.")
+        return encode { try EncodedFrame(.response, LinkResponse(id: response.id, refusal)) }
+    }
+
+    private func encode(_ encode: () throws -> EncodedFrame) -> EncodedFrame? {
+        do { return try encode() } catch {
+            logger.error("A frame cannot be encoded", metadata: ["error": "\(error)"])
+            close()
+            return nil
+        }
+    }
 }

@@ -1,0 +1,54 @@
+import Logging
+import NIOCore
+
+/// The pool's end of one connection: decodes frames and hands them to the core, on whose event loop it is.
+final class LinkClientHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let core: PoolCore
+    private var decoder: FrameDecoder
+    /// Set before anything is sent, and so before anything comes.
+    var connection: ServerConnection?
+
+    init(core: PoolCore) {
+        self.core = core
+        decoder = FrameDecoder(limitBytes: core.limits.frameBytes)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard let connection else { return context.close(promise: nil) }
+        core.now = .now()
+        connection.heardAt = core.now
+        decoder.append(unwrapInboundIn(data))
+        connection.outbox.hold()
+        do throws(FrameError) {
+            while let kind = try decoder.next() {
+                if !connection.isGreeted, !kind.isHello { throw FrameError.helloExpected }
+                if case .request = kind { throw FrameError.unexpected("request") }
+                core.received(kind, on: connection)
+            }
+        } catch {
+            core.logger.warning(
+                "Link connection closed by us",
+                metadata: ["link.server": "\(connection.server.address)", "link.reason": "\(error)"])
+            core.leave(connection, because: .lost)
+        }
+        connection.outbox.flush()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        guard let connection else { return }
+        self.connection = nil
+        core.now = .now()
+        core.leave(connection, because: .lost)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        core.logger.info("Link connection failed", metadata: ["link.reason": "\(error)"])
+        context.close(promise: nil)
+    }
+}
+
+extension LinkFrame.OneOf_Kind {
+    fileprivate var isHello: Bool { if case .hello = self { true } else { false } }
+}

@@ -1,0 +1,117 @@
+import Logging
+import NIOCore
+import Observability
+import SwiftProtobuf
+
+/// The server's end of one connection: hello first, then requests in batches of one read each.
+final class LinkServerHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let server: LinkServer
+    private let limits: LinkLimits
+    private var decoder: FrameDecoder
+    /// Set by the client's hello.
+    private var connection: LinkConnection?
+    private var batch: [LinkRequest] = []
+    private var heardAt = NIODeadline.now()
+    private var silenceCheck: RepeatedTask?
+
+    init(server: LinkServer) {
+        self.server = server
+        limits = server.limits
+        decoder = FrameDecoder(limitBytes: limits.frameBytes)
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        heardAt = .now()
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        silenceCheck = context.eventLoop.scheduleRepeatedTask(
+            initialDelay: TimeAmount(limits.helloWithin), delay: .seconds(1)
+        ) { _ in
+            bound.value.handler.checkSilence(context: bound.value.context)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        heardAt = .now()
+        decoder.append(unwrapInboundIn(data))
+        do throws(FrameError) {
+            while let kind = try decoder.next() { try take(kind, context: context) }
+        } catch {
+            refuse(error, context: context)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        guard let connection, !batch.isEmpty else { return }
+        let requests = batch
+        batch.removeAll(keepingCapacity: true)
+        connection.received(requests.count { $0.id != 0 })
+        server.requests.add(requests.count)
+        connection.outbox.hold()
+        server.service.received(requests, from: connection)
+        connection.outbox.flush()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        silenceCheck?.cancel()
+        silenceCheck = nil
+        guard let connection else { return }
+        self.connection = nil
+        server.closed(connection)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        server.logger.info("Link connection failed", metadata: metadata(context, reason: "\(error)"))
+        context.close(promise: nil)
+    }
+
+    private func take(_ kind: LinkFrame.OneOf_Kind, context: ChannelHandlerContext) throws(FrameError) {
+        switch (kind, connection) {
+        case (.request(let request), .some): batch.append(request)
+        case (.ping(let ping), .some(let connection)):
+            connection.send(frame: LinkFrame.with { $0.pong = ping })
+        case (.pong, .some): break
+        case (.hello(let hello), nil): try greet(hello, context: context)
+        case (.hello, .some): throw .helloTwice
+        case (_, nil): throw .helloExpected
+        case (.response, _): throw .unexpected("response")
+        case (.delivery, _): throw .unexpected("delivery")
+        case (.sessionEnded, _): throw .unexpected("session_ended")
+        case (.draining, _): throw .unexpected("draining")
+        }
+    }
+
+    private func greet(_ hello: LinkHello, context: ChannelHandlerContext) throws(FrameError) {
+        let address = context.remoteAddress.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
+        let connection = server.makeConnection(
+            peer: "\(hello.name.prefix(128)) (\(address))", channel: context.channel)
+        connection.send(frame: LinkFrame.with { $0.hello = server.hello })
+        guard hello.version == LinkLimits.protocolVersion else {
+            connection.outbox.flush()
+            throw .otherVersion(hello.version)
+        }
+        guard server.opened(connection, channel: context.channel) else { throw .stopping }
+        self.connection = connection
+    }
+
+    /// Ends a connection that does not keep to the protocol; what came before in the same read is dropped with it.
+    private func refuse(_ error: FrameError, context: ChannelHandlerContext) {
+        server.logger.warning("Link connection closed by us", metadata: metadata(context, reason: "\(error)"))
+        batch.removeAll()
+        context.close(promise: nil)
+    }
+
+    private func checkSilence(context: ChannelHandlerContext) {
+        let limit = connection == nil ? limits.helloWithin : limits.silence
+        guard NIODeadline.now() - heardAt >= TimeAmount(limit) else { return }
+        let reason = connection == nil ? "no hello came" : "nothing was heard for \(limit)"
+        server.logger.warning("Link connection closed by us", metadata: metadata(context, reason: reason))
+        context.close(promise: nil)
+    }
+
+    private func metadata(_ context: ChannelHandlerContext, reason: String) -> Logger.Metadata {
+        let peer = connection?.peer ?? context.remoteAddress.map { "\($0)" } ?? "?"
+        return ["link.peer": "\(peer)", "link.reason": "\(reason)"]
+    }
+}
