@@ -1,0 +1,249 @@
+// The threads of the logged-in person: loaded by REST, kept current by live frames, each entry taken once.
+//
+// Events: "changed" (detail: a Set of thread ids; "inbox" when the list itself changed), "arrived" (detail: an array of
+// {thread, entry} written by others, as they come).
+
+import { Thread } from "./thread.js";
+
+const pageLimit = 100;
+/** Most pages fetched to close a hole or to catch up before starting again from the newest. */
+const catchUpPages = 20;
+const catchUpLimit = 500;
+/** How many threads with undelivered messages are loaded ahead when the page starts. */
+const prefetchThreads = 20;
+/** How long a hole may be one of our own unanswered sends before it counts as a loss. */
+const holePatienceMilliseconds = 2_000;
+
+export class Store extends EventTarget {
+  threads = new Map();
+  next = undefined;
+  ready = false;
+
+  #api;
+  #receipts;
+  #arriving = new Map();
+  #mending = new Set();
+
+  constructor(api, receipts, me) {
+    super();
+    this.#api = api;
+    this.#receipts = receipts;
+    this.me = me;
+  }
+
+  /** Loads the first page of the inbox; answers the cursor to go live from. */
+  async loadInbox() {
+    const page = await this.#api.inbox();
+    this.#takeInboxPage(page);
+    this.ready = true;
+    this.#changed("inbox");
+    return page.cursor;
+  }
+
+  async loadMoreInbox() {
+    if (this.next === undefined) return;
+    this.#takeInboxPage(await this.#api.inbox(this.next));
+    this.#changed("inbox");
+  }
+
+  #takeInboxPage(page) {
+    this.next = page.next;
+    for (const head of page.threads) {
+      const known = this.threads.get(head.id);
+      if (known) known.takeHead(head);
+      else this.threads.set(head.id, new Thread(this.me, head));
+    }
+  }
+
+  /** Threads with the newest first. */
+  sorted() {
+    return Array.from(this.threads.values()).sort((one, other) => other.lastPosition - one.lastPosition);
+  }
+
+  unreadThreads() {
+    return this.sorted().filter((thread) => thread.unread > 0).length;
+  }
+
+  /** Fetches what arrived while this person was away, then says so to the authors. */
+  async receiveBacklog() {
+    const waiting = this.sorted().filter((thread) => thread.delivered < thread.lastNumber && thread.isMember);
+    for (const thread of waiting.slice(0, prefetchThreads)) {
+      await this.load(thread.id);
+    }
+  }
+
+  /** The thread with its people and its newest entries. */
+  async open(id) {
+    const thread = this.threads.get(id) ?? (await this.#fetchThread(id));
+    await Promise.all([thread.detailed ? null : this.refreshDetails(id), this.load(id)]);
+    return thread;
+  }
+
+  async refreshDetails(id) {
+    const { thread: details } = await this.#api.thread(id);
+    this.threads.get(id)?.takeDetails(details);
+    this.#changed(id);
+  }
+
+  /** Loads the newest entries of a thread unless they are here. */
+  async load(id) {
+    const thread = this.threads.get(id);
+    if (!thread || thread.loaded) return;
+    const page = await this.#api.history(id, { limit: pageLimit });
+    if (thread.loaded) return;
+    thread.takePage(page.entries, { hasOlder: page.more });
+    for (let pages = 1; thread.hasOlder && thread.floor > thread.delivered + 1 && pages < catchUpPages; pages += 1) {
+      await this.loadOlder(id);
+    }
+    this.#delivered(thread);
+    this.#changed(id);
+    this.#checkHole(thread, 0);
+  }
+
+  async loadOlder(id) {
+    const thread = this.threads.get(id);
+    if (!thread?.loaded || !thread.hasOlder) return;
+    const page = await this.#api.history(id, { before: thread.floor, limit: pageLimit });
+    thread.takePage(page.entries, { hasOlder: page.more && page.entries.length > 0 });
+    this.#changed(id);
+  }
+
+  /** Takes over an `entries` frame. */
+  takeEntries(entries) {
+    const changed = new Set();
+    const arrived = [];
+    for (const entry of entries) {
+      const thread = this.threads.get(entry.thread);
+      if (!thread) {
+        this.#meet(entry.thread);
+        continue;
+      }
+      if (!thread.take(entry)) continue;
+      changed.add(thread.id);
+      if (entry.author !== this.me) arrived.push({ thread, entry });
+      if (entry.kind === "added" || entry.kind === "created") this.#refresh(thread.id);
+    }
+    for (const id of changed) this.#delivered(this.threads.get(id));
+    this.#changed(...changed);
+    if (arrived.length > 0) this.dispatchEvent(new CustomEvent("arrived", { detail: arrived }));
+    for (const id of changed) this.#checkHole(this.threads.get(id));
+  }
+
+  /** Takes over a `receipts` frame. */
+  takeReceipts(frame) {
+    const thread = this.threads.get(frame.thread);
+    if (!thread) return;
+    thread.takeReceipts(frame.receipts);
+    this.#changed(thread.id);
+  }
+
+  /** An own request was stored for good: it becomes a line of its thread. */
+  takeOwn(id, content, { position, number, at }) {
+    this.takeEntries([{ ...content, thread: id, author: this.me, position, number, at }]);
+  }
+
+  /** Too far behind to be told what happened: loads the inbox again, and continues what is open where it was. */
+  async resync(openThread) {
+    for (const thread of this.threads.values()) {
+      thread.detailed = false;
+      if (thread.id !== openThread) thread.unload();
+    }
+    await this.loadInbox();
+    const thread = this.threads.get(openThread);
+    if (thread?.loaded) {
+      if (!(await this.#continue(thread))) thread.unload();
+      await this.open(openThread);
+    }
+    await this.receiveBacklog();
+  }
+
+  /** This person has seen everything up to here. */
+  markRead(id, number) {
+    const thread = this.threads.get(id);
+    if (!thread || !thread.markRead(number)) return;
+    this.#receipts.read(id, number);
+    this.#changed(id);
+  }
+
+  /** Loads what followed the newest entry here; false when that entry is not the server's any more. */
+  async #continue(thread) {
+    const last = thread.entries.get(thread.top);
+    for (let pages = 0; pages < catchUpPages; pages += 1) {
+      const after = pages === 0 ? thread.top - 1 : thread.top;
+      const page = await this.#api.history(thread.id, { after, limit: catchUpLimit });
+      if (pages === 0 && page.entries[0]?.position !== last.position) return false;
+      thread.takePage(page.entries);
+      this.#delivered(thread);
+      this.#changed(thread.id);
+      if (!page.more) return true;
+    }
+    return false;
+  }
+
+  /** A thread heard of for the first time: somebody started it, or added us. */
+  async #meet(id) {
+    if (this.#arriving.has(id)) return;
+    const arriving = this.#fetchThread(id);
+    this.#arriving.set(id, arriving);
+    try {
+      const thread = await arriving;
+      await this.load(id);
+      const entry = thread.ordered().findLast((entry) => entry.author !== this.me);
+      if (entry) this.dispatchEvent(new CustomEvent("arrived", { detail: [{ thread, entry }] }));
+    } catch {
+      // The thread is told of again by its next entry, and by the inbox.
+    } finally {
+      this.#arriving.delete(id);
+    }
+  }
+
+  async #fetchThread(id) {
+    const { thread: details } = await this.#api.thread(id);
+    const thread = this.threads.get(id) ?? new Thread(this.me, details);
+    this.threads.set(id, thread);
+    thread.takeDetails(details);
+    this.#changed("inbox", id);
+    return thread;
+  }
+
+  /** People came: their names are needed; when this fails, they are shown without until the thread is opened. */
+  #refresh(id) {
+    const thread = this.threads.get(id);
+    if (thread.detailed) this.refreshDetails(id).catch(() => (thread.detailed = false));
+  }
+
+  #delivered(thread) {
+    const number = thread.hole() ?? thread.lastNumber;
+    if (thread.delivered >= number || !thread.isMember) return;
+    thread.delivered = number;
+    this.#receipts.delivered(thread.id, number);
+  }
+
+  #checkHole(thread, patience = holePatienceMilliseconds) {
+    if (thread.hole() === null || this.#mending.has(thread.id)) return;
+    this.#mending.add(thread.id);
+    setTimeout(() => this.#mend(thread), patience);
+  }
+
+  async #mend(thread) {
+    try {
+      for (let pages = 0, hole = thread.hole(); hole !== null && pages < catchUpPages; pages += 1) {
+        const page = await this.#api.history(thread.id, { after: hole, limit: catchUpLimit });
+        thread.takePage(page.entries);
+        const end = page.more ? (page.entries.at(-1)?.number ?? hole + 1) : thread.lastNumber;
+        thread.acceptHole(hole + 1, end);
+        hole = thread.hole();
+      }
+      this.#delivered(thread);
+      this.#changed(thread.id);
+    } catch {
+      // Tried again with the thread's next entry.
+    } finally {
+      this.#mending.delete(thread.id);
+    }
+  }
+
+  #changed(...ids) {
+    if (ids.length > 0) this.dispatchEvent(new CustomEvent("changed", { detail: new Set(ids) }));
+  }
+}

@@ -1,0 +1,231 @@
+// What this page knows of one thread: its head always, its entries once it has been opened.
+
+export class Thread {
+  /** Entries by number; empty until `loaded`. Numbers are dense between `floor` and `top`. */
+  entries = new Map();
+  loaded = false;
+  /** Older entries exist on the server. */
+  hasOlder = false;
+  floor = 0;
+  top = 0;
+  /** People by id, with `delivered` and `read`; only complete once `detailed`. */
+  people = new Map();
+  detailed = false;
+  /** The highest number of an urgent message that this page has seen. */
+  urgentNumber = 0;
+  /** Numbers that stayed missing although the server was asked: not asked again. */
+  #absent = new Set();
+
+  constructor(me, head) {
+    this.me = me;
+    this.id = head.id;
+    this.takeHead(head);
+  }
+
+  /** Takes over an inbox row; what this page already knows better is kept. */
+  takeHead(head) {
+    this.subject = head.subject ?? "";
+    this.closed = head.state === "closed";
+    this.lastNumber = Math.max(head.lastNumber ?? 0, this.lastNumber ?? 0);
+    this.lastPosition = Math.max(head.lastPosition ?? 0, this.lastPosition ?? 0);
+    this.delivered = Math.max(head.delivered ?? 0, this.delivered ?? 0);
+    this.read = Math.max(head.read ?? 0, this.read ?? 0);
+    this.unread = head.unread ?? Math.max(0, this.lastNumber - this.read);
+    if (head.last && head.last.number >= (this.last?.number ?? 0)) this.#keepLast(head.last);
+    for (const person of head.participants ?? []) {
+      this.people.set(person.id, { delivered: 0, read: 0, ...this.people.get(person.id), ...person });
+    }
+    this.participantCount = head.participantCount ?? this.present().length;
+  }
+
+  /** Takes over `GET /v1/threads/{id}`. */
+  takeDetails(head) {
+    this.detailed = true;
+    for (const person of head.participants ?? []) {
+      const known = this.people.get(person.id);
+      person.delivered = Math.max(person.delivered ?? 0, known?.delivered ?? 0);
+      person.read = Math.max(person.read ?? 0, known?.read ?? 0);
+    }
+    this.people.clear();
+    this.takeHead({ participantCount: undefined, ...head });
+  }
+
+  /** Takes over one entry; false when its number was seen before (rule 2). */
+  take(entry) {
+    const isNew = this.loaded
+      ? entry.number >= this.floor && !this.entries.has(entry.number)
+      : entry.number > this.lastNumber;
+    if (!isNew) return false;
+    if (this.loaded) this.#insert(entry);
+    if (entry.number > this.lastNumber) this.#advance(entry);
+    this.#apply(entry);
+    return true;
+  }
+
+  /** Takes over a page of history that joins what is loaded. */
+  takePage(entries, { hasOlder } = {}) {
+    const recalls = [];
+    for (const entry of entries) {
+      if (this.entries.has(entry.number)) continue;
+      this.#insert(entry);
+      if (entry.number > this.lastNumber) this.#advance(entry);
+      recalls.push(entry);
+    }
+    this.loaded = true;
+    recalls.filter((entry) => entry.kind === "recalled").forEach((entry) => this.#apply(entry));
+    if (hasOlder !== undefined) this.hasOlder = hasOlder;
+  }
+
+  /** Forgets the entries: they are loaded again when the thread is opened. */
+  unload() {
+    this.entries.clear();
+    this.#absent.clear();
+    this.loaded = false;
+    this.floor = this.top = 0;
+  }
+
+  /** The last number before the first missing one after `floor`, or null (rule 3). */
+  hole() {
+    if (!this.loaded || this.entries.size + this.#absent.size >= this.lastNumber - this.floor + 1) return null;
+    for (let number = this.floor + 1; number <= this.lastNumber; number += 1) {
+      if (!this.entries.has(number) && !this.#absent.has(number)) return number - 1;
+    }
+    return null;
+  }
+
+  /** The server has nothing for these numbers, such as the time between leaving and being added again. */
+  acceptHole(from, to) {
+    for (let number = from; number <= to; number += 1) {
+      if (!this.entries.has(number)) this.#absent.add(number);
+    }
+  }
+
+  /** Entries in the order of their numbers. */
+  ordered() {
+    return Array.from(this.entries.values()).sort((one, other) => one.number - other.number);
+  }
+
+  /** People who are in the thread now. */
+  present() {
+    return Array.from(this.people.values()).filter((person) => !person.left);
+  }
+
+  others() {
+    return this.present().filter((person) => person.id !== this.me);
+  }
+
+  get isMember() {
+    return !this.people.get(this.me)?.left;
+  }
+
+  get isGroup() {
+    return this.participantCount > 2;
+  }
+
+  /** The subject, or the names of the others. */
+  get title() {
+    if (this.subject) return this.subject;
+    const names = this.others().map((person) => person.name);
+    const more = this.participantCount - 1 - names.length;
+    if (names.length === 0) return "Only you";
+    return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ");
+  }
+
+  nameOf(user) {
+    return user === this.me ? "You" : (this.people.get(user)?.name ?? "Someone");
+  }
+
+  /** How far an own message got: the people it was for, and how many have received and read it. */
+  marks(number) {
+    const audience = Array.from(this.people.values()).filter(
+      (person) => person.id !== this.me && (person.joined ?? 0) <= number && (!person.left || person.left > number),
+    );
+    return {
+      people: audience.length,
+      delivered: audience.filter((person) => person.delivered >= number).length,
+      read: audience.filter((person) => person.read >= number).length,
+    };
+  }
+
+  /** Takes over how far people have got; numbers never go back. */
+  takeReceipts(receipts) {
+    for (const { user, delivered, read } of receipts) {
+      const person = this.people.get(user);
+      if (person) {
+        person.delivered = Math.max(person.delivered, delivered ?? 0, read ?? 0);
+        person.read = Math.max(person.read, read ?? 0);
+      }
+      if (user === this.me) this.markRead(read ?? 0);
+    }
+  }
+
+  /** This user has read up to here, on this device or another. */
+  markRead(number) {
+    if (number <= this.read) return false;
+    this.read = number;
+    this.unread = Math.max(0, Math.min(this.unread, this.lastNumber - number));
+    return true;
+  }
+
+  #advance(entry) {
+    this.lastNumber = entry.number;
+    this.lastPosition = Math.max(this.lastPosition, entry.position ?? 0);
+    this.#keepLast(entry);
+    if (entry.author === this.me) this.markRead(entry.number);
+    else this.unread += 1;
+  }
+
+  #keepLast(entry) {
+    this.last = entry;
+    this.#noteUrgent(entry);
+  }
+
+  #noteUrgent(entry) {
+    if (entry.priority === "urgent" && entry.author !== this.me) {
+      this.urgentNumber = Math.max(this.urgentNumber, entry.number);
+    }
+  }
+
+  get hasUnreadUrgent() {
+    return this.unread > 0 && this.urgentNumber > this.read;
+  }
+
+  #insert(entry) {
+    this.entries.set(entry.number, entry);
+    this.floor = this.floor === 0 ? entry.number : Math.min(this.floor, entry.number);
+    this.top = Math.max(this.top, entry.number);
+    this.#absent.delete(entry.number);
+    this.#noteUrgent(entry);
+  }
+
+  /** What an entry changes beyond being a line of the thread. */
+  #apply(entry) {
+    switch (entry.kind) {
+      case "recalled": {
+        const recalled = this.entries.get(entry.of);
+        if (recalled) this.entries.set(entry.of, withoutText(recalled));
+        if (this.last?.number === entry.of) this.last = withoutText(this.last);
+        break;
+      }
+      case "subject":
+        this.subject = entry.subject;
+        break;
+      case "closed":
+        this.closed = true;
+        break;
+      case "left": {
+        const person = this.people.get(entry.user);
+        if (person && !person.left) {
+          person.left = entry.number;
+          this.participantCount -= 1;
+        }
+        break;
+      }
+    }
+  }
+}
+
+function withoutText(message) {
+  const { text, priority, ...rest } = message;
+  return { ...rest, kind: "recalled-message" };
+}
