@@ -1,0 +1,83 @@
+import Domain
+import ServiceLink
+import Store
+
+/// How a session joins the feed: first what it missed, then live, with no gap and no double.
+extension CustomerFeed {
+    func attach(_ session: LiveSession, _ request: AttachRequest) async throws {
+        guard !session.isClosed, let head, let user = session.record?.user.id else { return }
+        guard let cursor = request.cursor else { return begin(session, request, missed: []) }
+        guard cursor.epoch == head.epoch else { return begin(session, request, missed: nil) }
+        // The client may have followed the log further through another server.
+        if cursor.position > position { try await readOn() }
+        guard cursor.position <= position else { return begin(session, request, missed: nil) }
+        if let missed = try await tailEntries(after: cursor.position, for: user) {
+            return begin(session, request, missed: missed)
+        }
+        catchUp(session, request, after: cursor.position, having: [])
+    }
+
+    /// Reads what a session missed outside the feed's own order, so that the others do not wait for it.
+    private func catchUp(
+        _ session: LiveSession, _ request: AttachRequest, after: LogPosition, having: [LogEntry]
+    ) {
+        guard let user = session.record?.user.id else { return }
+        let upTo = position
+        work.start { [self] in
+            do {
+                let missed = try await store.entries(
+                    for: user, of: customer, after: after, upTo: upTo, limit: Self.catchUpEntries + 1)
+                tell(.caughtUp(session, request, having + missed, upTo: upTo))
+            } catch {
+                request.reply.refuse(Refusal(failure: error))
+            }
+        }
+    }
+
+    func finishAttach(
+        _ session: LiveSession, _ request: AttachRequest, _ missed: [LogEntry], upTo: LogPosition
+    ) async throws {
+        guard !session.isClosed, let user = session.record?.user.id else { return }
+        guard missed.count <= Self.catchUpEntries else { return begin(session, request, missed: nil) }
+        if let rest = try await tailEntries(after: upTo, for: user) {
+            begin(session, request, missed: missed + rest)
+        } else {
+            catchUp(session, request, after: upTo, having: missed)
+        }
+    }
+
+    /// The entries after a position that concern a user, from memory; nil when memory does not reach back so far.
+    private func tailEntries(after: LogPosition, for user: User.ID) async throws -> [LogEntry]? {
+        guard after < position else { return [] }
+        guard let oldest = tail.first?.position, oldest <= after + 1 else { return nil }
+        let recent = tail.suffix(Int(position - after))
+        try await loadThreads(of: Array(recent), evenWithoutSessions: true)
+        return recent.filter { entry in
+            guard let cache = threads[entry.thread] else { return false }
+            var concerns = false
+            cache.forEachReader(of: entry) { if $0 == user { concerns = true } }
+            return concerns
+        }
+    }
+
+    /// Answers the attach, sends what was missed, and puts the session on the live list.
+    /// - Parameter missed: nil when the session has to start anew.
+    private func begin(_ session: LiveSession, _ request: AttachRequest, missed: [LogEntry]?) {
+        guard let head, let record = session.record else { return }
+        var attached = LinkAttached()
+        attached.identity = LinkIdentity(record)
+        attached.cursor = LogCursor(epoch: head.epoch, position: position)
+        attached.resync = missed == nil || missed.map { $0.count > Self.catchUpEntries } == true
+        sessions.add(session, of: record.user.id)
+        request.reply.answer(.attached(attached))
+        guard let missed, !attached.resync, !missed.isEmpty else { return }
+        var delivery = LinkDelivery()
+        delivery.items = missed.map { entry in
+            var item = LinkDelivery.Item()
+            item.entry = LinkEntry(entry)
+            item.sessions = [session.address.session]
+            return item
+        }
+        session.connection.send(delivery)
+    }
+}

@@ -1,0 +1,45 @@
+import Domain
+import ServiceLink
+import Store
+import Synchronization
+
+/// Names a live session on this server: the connection of its web process, and the number that the process gave it.
+struct SessionAddress: Hashable, Sendable {
+    let connection: UInt64
+    let session: UInt64
+
+    init(connection: UInt64, session: UInt64) {
+        self.connection = connection
+        self.session = session
+    }
+}
+
+/// One live client as this server knows it.
+final class LiveSession: Sendable {
+    let address: SessionAddress
+    let connection: LinkConnection
+    private let state = Mutex<(record: SessionRecord?, isClosed: Bool)>((nil, false))
+
+    init(number: UInt64, connection: LinkConnection) {
+        address = SessionAddress(connection: connection.id, session: number)
+        self.connection = connection
+    }
+
+    /// Whose session it is; nil until its token was accepted.
+    var record: SessionRecord? { state.withLock { $0.isClosed ? nil : $0.record } }
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    func accept(_ record: SessionRecord) { state.withLock { $0.record = record } }
+    func close() { state.withLock { $0.isClosed = true } }
+}
+
+/// An entry that was committed or read, and the session that caused it, which knows it from its answer.
+struct CommittedEntry: Sendable {
+    let entry: LogEntry
+    let origin: SessionAddress?
+
+    init(_ entry: LogEntry, origin: SessionAddress?) {
+        self.entry = entry
+        self.origin = origin
+    }
+}

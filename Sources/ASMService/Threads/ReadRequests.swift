@@ -1,0 +1,82 @@
+import Domain
+import ServiceLink
+import Store
+
+/// Requests that change nothing.
+extension RequestRouter {
+    /// Pages are cut at these sizes whatever the request asks for.
+    static let inboxLimit = 200
+    static let historyLimit = 500
+    static let usersLimit = 200
+
+    func read(_ request: LinkRequest, _ caller: SessionRecord) async throws -> LinkResponse.OneOf_Body {
+        let user = caller.user.id
+        let customer = caller.user.customer
+        switch request.body {
+        case .whoAmI: return .identity(LinkIdentity(caller))
+        case .findUsers(let wish): return .users(try await findUsers(wish, customer))
+        case .getInbox(let wish):
+            let page = try await store.inbox(
+                of: user, at: customer, before: wish.before == 0 ? nil : wish.before,
+                limit: min(max(Int(wish.limit), 1), Self.inboxLimit))
+            return .inbox(LinkInbox(page))
+        case .getThread(let wish):
+            let view = try await store.thread(.init(rawValue: wish.thread), for: user, at: customer)
+            guard let view else { throw AppendRefusal.notFound }
+            return .thread(LinkThread(view))
+        case .getHistory(let wish):
+            let page: HistoryPage =
+                wish.forward ? .after(wish.after) : .before(wish.before == 0 ? nil : wish.before)
+            let found = try await store.history(
+                of: .init(rawValue: wish.thread), for: user, at: customer, page: page,
+                limit: min(max(Int(wish.limit), 1), Self.historyLimit))
+            guard let found else { throw AppendRefusal.notFound }
+            var history = LinkHistory()
+            history.entries = found.entries.map { LinkEntry($0) }
+            history.more = found.more
+            return .history(history)
+        case .getMessage(let wish):
+            let found = try await store.message(
+                wish.number, in: .init(rawValue: wish.thread), for: user, at: customer)
+            guard let found else { throw AppendRefusal.notFound }
+            var details = LinkMessageDetails()
+            details.entry = LinkEntry(found.entry)
+            details.receipts = found.receipts.map { LinkMessageReceipt($0) }
+            return .messageDetails(details)
+        case .readLog(let wish): return .logPage(try await readLog(wish, user, customer))
+        default:
+            throw Refusal(
+                .badRequest, "This server does not know the request; it may be older than its caller.")
+        }
+    }
+
+    private func findUsers(_ wish: LinkFindUsers, _ customer: Customer.ID) async throws -> LinkUsers {
+        let limit = min(max(Int(wish.limit), 1), Self.usersLimit)
+        let found =
+            wish.logins.isEmpty
+            ? try await store.users(of: customer, containing: wish.search, limit: limit)
+            : try await store.users(of: customer, logins: Array(wish.logins.prefix(Self.usersLimit)))
+        var users = LinkUsers()
+        users.users = found.map { LinkUser($0) }
+        return users
+    }
+
+    private func readLog(
+        _ wish: LinkReadLog, _ user: User.ID, _ customer: Customer.ID
+    ) async throws -> LinkLogPage {
+        let head = try await store.head(of: customer)
+        var page = LinkLogPage()
+        page.cursor = LogCursor(epoch: head.epoch, position: head.position)
+        guard let cursor = wish.cursor else { return page }
+        guard cursor.epoch == head.epoch, cursor.position <= head.position else {
+            page.resync = true
+            return page
+        }
+        let entries = try await store.entries(
+            for: user, of: customer, after: cursor.position, upTo: head.position,
+            limit: CustomerFeed.catchUpEntries + 1)
+        page.resync = entries.count > CustomerFeed.catchUpEntries
+        if !page.resync { page.entries = entries.map { LinkEntry($0) } }
+        return page
+    }
+}

@@ -1,0 +1,99 @@
+import ASMService
+import ArgumentParser
+import Domain
+import Foundation
+import Store
+
+struct UserCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "user", abstract: "Users: the people who log in.", subcommands: [Add.self])
+
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add a user, or many at once.",
+            discussion: """
+                The password is asked for, or read from the first line of a file.
+                Examples:
+                  asm user add --customer Mercy --name 'Ann Lee, RN' ann
+                  asm user add --customer bench --count 200 'bench%d' --password-file secret.txt
+                """)
+
+        @Option(help: "The customer's name.")
+        var customer: String
+
+        @Option(help: "The name that others see. Default: the login.")
+        var name: String?
+
+        @Option(help: ArgumentHelp("Read the password from this file's first line.", valueName: "file"))
+        var passwordFile: String?
+
+        @Option(
+            help:
+                "Add so many users; the login must hold %d, which becomes 1, 2, 3 … . They share the password."
+        )
+        var count: Int?
+
+        @Argument(help: "What the user types to log in.")
+        var login: String
+
+        @OptionGroup var database: DatabaseOptions
+        @OptionGroup var common: CommonOptions
+
+        func validate() throws {
+            guard !login.isEmpty, login.utf8.count <= 200 else {
+                throw ValidationError("A login has 1 to 200 bytes.")
+            }
+            guard let count else { return }
+            guard (1...100_000).contains(count), login.contains("%d") else {
+                throw ValidationError(
+                    "--count takes 1 to 100000, and a login with %d in it, such as 'bench%d'.")
+            }
+        }
+
+        func run() async throws {
+            let password = try Passwords.read(file: passwordFile, confirm: true)
+            guard password.open.count >= Passwords.shortest else {
+                throw ValidationError("A password has at least \(Passwords.shortest) characters.")
+            }
+            let logins = count.map { count in
+                (1...count).map { login.replacingOccurrences(of: "%d", with: "\($0)") }
+            }
+            let hash = try await PasswordHasher().hash(password)
+            try await withStore(common, database) { store in
+                let customer = try await store.customer(named: customer)
+                for login in logins ?? [login] {
+                    _ = try await store.addUser(
+                        login: login, name: name ?? login, passwordHash: hash, to: customer.id)
+                }
+            }
+            print(logins.map { "\($0.count) users have been added." } ?? "User '\(login)' has been added.")
+        }
+    }
+}
+
+/// Where passwords come from: a file, or a person who types without being overlooked.
+enum Passwords {
+    static let shortest = 8
+
+    static func read(file: String?, confirm: Bool) throws -> Sealed<String> {
+        if let file {
+            guard let text = try? String(contentsOfFile: file, encoding: .utf8),
+                let line = text.split(separator: "\n", omittingEmptySubsequences: false).first, !line.isEmpty
+            else { throw ValidationError("The file '\(file)' cannot be read, or its first line is empty.") }
+            return Sealed(String(line))
+        }
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw ValidationError("There is no terminal to ask for the password: give --password-file FILE.")
+        }
+        let password = ask("Password: ")
+        guard !confirm || password == ask("Again: ") else {
+            throw ValidationError("The two passwords differ.")
+        }
+        return Sealed(password)
+    }
+
+    private static func ask(_ prompt: String) -> String {
+        guard let typed = getpass(prompt) else { return "" }
+        return String(cString: typed)
+    }
+}
