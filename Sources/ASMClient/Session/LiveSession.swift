@@ -1,0 +1,155 @@
+import Domain
+import NIOCore
+import NIOPosix
+
+/// How one connection's time ended, and what to do next.
+struct SessionEnd {
+    var reason: String
+    var wasWelcome = false
+    /// The server asked to move: connect elsewhere at once.
+    var isMoving = false
+    var retryAfter = Duration.zero
+    /// Nothing but the app can help.
+    var fatal: (any Error)?
+}
+
+extension MessagingClient {
+    /// Connects, says hello, and follows what comes until the connection ends.
+    func session(at address: WebAddress) async -> SessionEnd {
+        var end = SessionEnd(reason: "")
+        do {
+            let queue = FrameQueue()
+            let hello = ClientFrame.hello(token: token, cursor: state.cursor)
+            let configuration = configuration
+            let live = try await LiveConnection.connect(
+                to: address, on: MultiThreadedEventLoopGroup.singleton.next(), tls: tls
+            ) { LiveLink(queue: queue, hello: hello, configuration: configuration) }
+            defer {
+                live.close()
+                connection = nil
+                outbox.connectionLost()
+                saveQuietly()
+            }
+            while end.reason.isEmpty {
+                let signals = await queue.next()
+                if signals.count >= FrameQueue.limit { live.setReading(true) }
+                guard !signals.isEmpty else { throw CancellationError() }
+                for signal in signals where end.reason.isEmpty {
+                    try await take(signal, from: live, at: address, queue: queue, end: &end)
+                }
+                sendMarks()
+                sendWaiting()
+                saveNowAndThen()
+            }
+        } catch let error as CancellationError {
+            end.fatal = error
+        } catch {
+            if (error as? MessagingError)?.needsLogIn == true { end.fatal = error }
+            end.reason = "\(error)"
+        }
+        return end
+    }
+
+    private func take(
+        _ signal: FrameQueue.Signal, from live: LiveConnection, at address: WebAddress, queue: FrameQueue,
+        end: inout SessionEnd
+    ) async throws {
+        switch signal {
+        case .closed(let reason): end.reason = "\(reason)"
+        case .tick:
+            if end.isMoving { end.reason = "the server is going" }
+            if !outbox.resume() { tick(queue, in: Backoff.shortest, on: live) }
+        case .frame(.welcome(let user, _, let cursor, let isResync)):
+            end.wasWelcome = true
+            self.user = user
+            connection = live
+            eventBuffer.push(.connected(to: address))
+            if isResync { try await resync(at: cursor) } else if state.cursor == nil { state.cursor = cursor }
+            try await fillSuspects()
+        case .frame(.draining(let milliseconds)):
+            end.isMoving = true
+            tick(queue, in: .milliseconds(milliseconds) * Double.random(in: 0..<0.5), on: live)
+        case .frame(.bye(let refusal)):
+            end.reason = refusal.message
+            end.retryAfter = .milliseconds(refusal.retryAfterMilliseconds ?? 0)
+            if refusal.code == .unauthenticated { end.fatal = MessagingError(refusal) }
+        case .frame(.refused(let ref?, let refusal)) where refusal.code == .unavailable:
+            guard outbox.postpone(ref: ref) else { return }
+            tick(queue, in: .milliseconds(max(refusal.retryAfterMilliseconds ?? 0, 250)), on: live)
+        case .frame(let frame): try await take(frame)
+        }
+    }
+
+    private func take(_ frame: ServerFrame) async throws {
+        switch frame {
+        case .ack(let ref, let position, let number, let at):
+            let receipt = StoredReceipt(position: position, number: number, atMilliseconds: at.milliseconds)
+            try await stored(ref, receipt)
+        case .refused(let ref?, let refusal):
+            guard let item = outbox.finish(ref: ref) else { return }
+            let error = MessagingError(refusal)
+            eventBuffer.push(.refused(MessageID(item.id), in: ThreadID(item.thread), error))
+            waiters.finish(item.id, with: .failure(error))
+            try await fillSuspects()
+        case .entries(let cursor, let entries): try await take(entries, cursor: cursor)
+        case .receipts(let frame):
+            let marks = frame.receipts.map {
+                ReadingMark(user: UserID($0.user), delivered: $0.delivered, read: $0.read)
+            }
+            eventBuffer.push(
+                .marks(
+                    thread: ThreadID(frame.thread), marks: marks, atMilliseconds: frame.at.milliseconds))
+            state.cursor = frame.cursor
+        case .resync(let cursor): try await resync(at: cursor)
+        case .refused, .pong, .unknown, .welcome, .draining, .bye: break
+        }
+    }
+
+    private func stored(_ ref: FrameRef, _ receipt: StoredReceipt) async throws {
+        guard let item = outbox.finish(ref: ref) else { return }
+        if state.progress[item.thread] == nil {
+            state.progress[item.thread] = ThreadProgress(ownMessage: receipt.number)
+        } else {
+            state.progress[item.thread]?.take(ownMessage: receipt.number)
+        }
+        eventBuffer.push(.stored(MessageID(item.id), in: ThreadID(item.thread), receipt))
+        waiters.finish(item.id, with: .success(receipt))
+        try await fillSuspects()
+    }
+
+    private func tick(_ queue: FrameQueue, in time: Duration, on live: LiveConnection) {
+        live.channel.eventLoop.scheduleTask(in: .init(time)) { _ = queue.push(.tick) }
+    }
+
+    // MARK: Out
+
+    func sendWaiting() {
+        guard let connection else { return }
+        let frames = outbox.takeFrames()
+        if !frames.isEmpty { connection.send(frames.map(ClientFrame.send)) }
+    }
+
+    func sendMarks() {
+        guard let connection, !marks.isEmpty else { return }
+        connection.send(
+            marks.map { .receipt(thread: $0.key, delivered: $0.value.delivered, read: $0.value.read) })
+        marks = [:]
+    }
+
+    // MARK: Keeping
+
+    func save() throws {
+        guard store.isDurable else { return }
+        var saved = state
+        saved.outbox = outbox.items
+        try store.save(saved)
+        lastSave = .now
+    }
+
+    /// Saves the place in the log. Losing it only means to be sent some entries again.
+    func saveQuietly() { try? save() }
+
+    private func saveNowAndThen() {
+        if lastSave.duration(to: .now) >= configuration.saveInterval { saveQuietly() }
+    }
+}

@@ -1,0 +1,105 @@
+import Domain
+
+/// The messages that were given to the client and not answered yet, in order.
+///
+/// They are sent in order, at most `window` at a time without an answer; after a reconnect or an `unavailable` they
+/// are repeated in order with the same ids, so that each is stored exactly once.
+struct Outbox: Sendable {
+    struct Item: Hashable, Sendable {
+        let id: ClientID
+        let thread: MessageThread.ID
+        let text: Sealed<String>
+        let priority: Priority
+    }
+
+    private struct Slot {
+        let item: Item
+        /// Set while the item is on its way.
+        var ref: Int64?
+    }
+
+    let limit: Int
+    let window: Int
+    private var slots: [Slot] = []
+    private var lastRef: Int64 = 0
+    private(set) var inFlight = 0
+    /// Whether the server asked to wait: nothing is sent until everything on its way was answered and `resume` came.
+    private(set) var isHeld = false
+
+    init(limit: Int, window: Int) {
+        self.limit = limit
+        self.window = window
+    }
+
+    var items: [Item] { slots.map(\.item) }
+    var count: Int { slots.count }
+    var isFull: Bool { slots.count >= limit }
+
+    /// Adds a message at the end; false when the outbox is full.
+    mutating func add(_ item: Item) -> Bool {
+        guard !isFull else { return false }
+        slots.append(Slot(item: item))
+        return true
+    }
+
+    /// Takes back the message added last, which could not be made safe.
+    mutating func removeLast() { slots.removeLast() }
+
+    /// The frames to send now; they count as on their way from here on.
+    mutating func takeFrames() -> [SendFrame] {
+        guard !isHeld, inFlight < window, inFlight < slots.count else { return [] }
+        var frames: [SendFrame] = []
+        for index in slots.indices where slots[index].ref == nil {
+            guard inFlight < window else { break }
+            lastRef += 1
+            slots[index].ref = lastRef
+            inFlight += 1
+            let item = slots[index].item
+            frames.append(
+                SendFrame(
+                    ref: FrameRef(lastRef), clientID: item.id, thread: item.thread, text: item.text,
+                    priority: item.priority))
+        }
+        return frames
+    }
+
+    /// Removes what was answered for good; nil when nothing on its way has that reference.
+    mutating func finish(ref: FrameRef) -> Item? {
+        guard let index = index(of: ref) else { return nil }
+        inFlight -= 1
+        return slots.remove(at: index).item
+    }
+
+    /// Keeps what the server could not take, and holds everything back until `resume`.
+    mutating func postpone(ref: FrameRef) -> Bool {
+        guard let index = index(of: ref) else { return false }
+        slots[index].ref = nil
+        inFlight -= 1
+        isHeld = true
+        return true
+    }
+
+    /// Sends again after a pause; false while answers are still to come.
+    mutating func resume() -> Bool {
+        guard inFlight == 0 else { return false }
+        isHeld = false
+        return true
+    }
+
+    /// Forgets what was on its way: the connection is gone, everything is to be repeated.
+    mutating func connectionLost() {
+        for index in slots.indices { slots[index].ref = nil }
+        inFlight = 0
+        isHeld = false
+    }
+
+    /// How many messages of a thread are unanswered.
+    func unanswered(in thread: MessageThread.ID) -> Int {
+        slots.reduce(0) { $0 + ($1.item.thread == thread && $1.ref != nil ? 1 : 0) }
+    }
+
+    private func index(of ref: FrameRef) -> Int? {
+        guard let number = ref.number else { return nil }
+        return slots.firstIndex { $0.ref == number }
+    }
+}
