@@ -1,0 +1,32 @@
+import HTTPTypes
+import NIOHTTP1
+
+/// The fields that every answer of a Web Service carries, errors and upgrades included.
+enum SecurityHeaders {
+    private static let contentSecurityPolicy = """
+        default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; \
+        manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
+        require-trusted-types-for 'script'
+        """
+
+    static let fields: [(name: String, value: String)] = [
+        ("Content-Security-Policy", contentSecurityPolicy),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("Cache-Control", "no-store"),
+        ("Server", "ASM"),
+    ]
+
+    private static let named: [HTTPField] = fields.compactMap { field in
+        HTTPField.Name(field.name).map { HTTPField(name: $0, value: field.value) }
+    }
+
+    /// Adds the fields that the answer does not have yet.
+    static func add(to fields: inout HTTPFields) {
+        for field in named where fields[field.name] == nil { fields.append(field) }
+    }
+
+    static let http1 = HTTPHeaders(fields.map { ($0.name, $0.value) })
+}

@@ -1,0 +1,66 @@
+import Domain
+import NIOCore
+import NIOHTTP1
+import ServiceLink
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Decides which connections may become live ones, and sets their sockets up.
+struct LiveGate: Sendable {
+    let hub: LiveHub
+    let pool: LinkPool
+    /// Other sites whose pages may connect, as `https://host:port`.
+    let allowedOrigins: Set<String>
+
+    /// Why a connection may not become a live one; nil when it may.
+    func refusal(of head: HTTPRequestHead) -> Refusal? {
+        let path = head.uri.prefix { $0 != "?" }
+        guard head.method == .GET, path == ServiceAPI.live.path else {
+            return Refusal(.notFound, "Live connections are made at \(ServiceAPI.live.path).")
+        }
+        return refusal(origins: head.headers["Origin"], host: head.headers.first(name: "Host"))
+    }
+
+    /// A browser's page must be of this very site; other programs send no `Origin`.
+    func refusal(origins: [String], host: String?) -> Refusal? {
+        guard !hub.isDraining else {
+            return Refusal(
+                .unavailable, "This server is going; connect to another.", retryAfterMilliseconds: 500)
+        }
+        guard let origin = origins.first else { return nil }
+        let lowered = origin.lowercased()
+        if origins.count == 1 {
+            if allowedOrigins.contains(lowered) { return nil }
+            if let host, lowered == "https://\(host.lowercased())" || lowered == "http://\(host.lowercased())" {
+                return nil
+            }
+        }
+        return Refusal(.forbidden, "A page of another site may not connect here.")
+    }
+
+    /// How long the system waits before it asks a silent peer whether it is there, how often, and how many times.
+    private static let probeAfterSeconds = 60
+    private static let probeEverySeconds = 15
+    private static let probes = 4
+
+    /// Sets the bounds of a live connection's socket. The system finds peers that are gone, at no cost to us.
+    func configure(_ channel: any Channel) throws {
+        let options = channel.syncOptions
+        let high = hub.limits.outgoingBytes
+        try options?.setOption(.writeBufferWaterMark, value: .init(low: high / 4, high: high))
+        try options?.setOption(.allowRemoteHalfClosure, value: false)
+        try options?.setOption(.socketOption(.so_keepalive), value: 1)
+        #if canImport(Glibc)
+            let times = [
+                (TCP_KEEPIDLE, Self.probeAfterSeconds), (TCP_KEEPINTVL, Self.probeEverySeconds),
+                (TCP_KEEPCNT, Self.probes),
+            ]
+            for (name, value) in times {
+                let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: name))
+                try options?.setOption(option, value: SocketOptionValue(value))
+            }
+        #endif
+    }
+}
