@@ -1,6 +1,7 @@
 import Synchronization
 
-/// The metrics of one process: made once by name and labels, counted without locks, rendered as Prometheus text.
+/// The metrics of one process: made once by name and labels, counted without locks, rendered as Prometheus
+/// text.
 package final class MetricRegistry: Sendable {
     /// Labels in the order in which they are rendered.
     package typealias Labels = [(name: String, value: String)]

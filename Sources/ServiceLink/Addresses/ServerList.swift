@@ -62,7 +62,7 @@ package enum ServerListError: Error, Hashable, Sendable, CustomStringConvertible
         case .invalidEntry(let index, let entry, let reason):
             "server list, entry \(index) (‘\(entry)’): \(reason)"
         case .duplicate(let index, let entry, let firstIndex):
-            "server list, entry \(index) (‘\(entry)’) is the same as entry \(firstIndex); name each server once"
+            "server list, entry \(index) (‘\(entry)’) is the same as entry \(firstIndex); name each once"
         }
     }
 }

@@ -28,7 +28,8 @@ package final class LinkPool: Service {
             logger: logger)
     }
 
-    /// Begins to connect; does nothing when it did already. Requests and sessions may come before it: they wait.
+    /// Begins to connect; does nothing when it did already. Requests and sessions may come before it: they
+    /// wait.
     package func start() { core.start() }
 
     /// Refuses everything from now on and closes all connections.

@@ -4,7 +4,8 @@ package import Domain
 package protocol LinkPoolEvents: AnyObject, Sendable {
     /// Takes entries in log order, each with the sessions that are to get it; one call per frame and log.
     ///
-    /// Closed sessions and what a session had already are left out. Called on the pool's event loop; must not block.
+    /// Closed sessions and what a session had already are left out. Called on the pool's event loop; must not
+    /// block.
     func deliver(_ items: [LinkDelivery.Item], epoch: LogEpoch)
 }
 

@@ -1,6 +1,7 @@
 package import Domain
 
-/// One live client at this process: attached to some server, and attached again elsewhere when that server goes.
+/// One live client at this process: attached to some server, and attached again elsewhere when that server
+/// goes.
 ///
 /// Safe to use from any thread; what one thread calls happens in that order.
 package final class LinkSession: Sendable, Identifiable {
@@ -15,10 +16,10 @@ package final class LinkSession: Sendable, Identifiable {
 
     /// Sends a message; repeats it with the same client id on other servers until it is answered.
     ///
-    /// `reply` is called exactly once, on the pool's event loop. `unavailable` means that the outcome is unknown: it
-    /// comes after `LinkLimits.sendWithin`, when the retries are used up, or at `close`; all later messages of the
-    /// session that wait are refused with it, so that repeating them keeps their order. More than
-    /// `LinkLimits.sessionSends` unanswered messages are refused with `tooManyRequests`.
+    /// `reply` is called exactly once, on the pool's event loop. `unavailable` means that the outcome is
+    /// unknown: it comes after `LinkLimits.sendWithin`, when the retries are used up, or at `close`; all
+    /// later messages of the session that wait are refused with it, so that repeating them keeps their order.
+    /// More than `LinkLimits.sessionSends` unanswered messages are refused with `tooManyRequests`.
     package func send(
         _ message: LinkSendMessage, reply: @escaping @Sendable (Result<LinkAccepted, Refusal>) -> Void
     ) {

@@ -9,9 +9,10 @@ import Synchronization
 
 /// The bookkeeping of a pool: which session is where, what is unanswered, who is healthy.
 ///
-/// All of it happens on one event loop, so that nothing but the inbox needs a lock. `PoolServers`, `PoolSessions` and
-/// `PoolRequests` hold its three parts.
-final class PoolCore: @unchecked Sendable {  // Every `var` is touched on `loop` only; the rest is Sendable by itself.
+/// All of it happens on one event loop, so that nothing but the inbox needs a lock. `PoolServers`,
+/// `PoolSessions` and `PoolRequests` hold its three parts.
+// Sendable because every `var` is touched on `loop` only, and the rest is Sendable by itself.
+final class PoolCore: @unchecked Sendable {
     enum Phase { case new, running, stopped }
 
     let loop: any EventLoop

@@ -37,7 +37,8 @@ extension PoolCore {
 
     /// Sends it again elsewhere, unless its time, its attempts or the budget are used up.
     ///
-    /// The loss of a connection is free of charge: it repeats what was in flight once, which is bounded already.
+    /// The loss of a connection is free of charge: it repeats what was in flight once, which is bounded
+    /// already.
     func retry(_ request: PendingRequest, isFree: Bool) {
         guard !request.isDone else { return }
         guard request.deadline > now, request.attempts < limits.attempts, isFree || budget.spend() else {

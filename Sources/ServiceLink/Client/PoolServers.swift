@@ -24,13 +24,15 @@ extension PoolCore {
             }
         }
 
-        /// Whether repeating what was in flight is outside the retry budget: it happens once per loss, by itself.
+        /// Whether repeating what was in flight is outside the retry budget: it happens once per loss, by
+        /// itself.
         var isFree: Bool { if case .refusing = self { false } else { true } }
     }
 
     // MARK: Choosing
 
-    /// A healthy server that may attach one more session; in turn, the avoided one only when there is no other.
+    /// A healthy server that may attach one more session; in turn, the avoided one only when there is no
+    /// other.
     func pickForSession(avoiding avoided: Int?) -> ServerConnection? {
         pick(avoiding: avoided) {
             $0.state == .healthy && ($0.connection?.attaching ?? 0) < limits.attachWindow
@@ -198,7 +200,8 @@ extension PoolCore {
         }
     }
 
-    /// Gives a server up, for a moment or until it is connected again; its sessions and requests go elsewhere.
+    /// Gives a server up, for a moment or until it is connected again; its sessions and requests go
+    /// elsewhere.
     func leave(_ connection: ServerConnection, because reason: Reason) {
         let server = connection.server
         guard !connection.isLost else { return }

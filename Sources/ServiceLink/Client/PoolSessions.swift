@@ -45,7 +45,8 @@ extension PoolCore {
         waiting.append(session)
     }
 
-    /// Takes a refused session off a server that it was left on, because that one is going and there was no other.
+    /// Takes a refused session off a server that it was left on, because that one is going and there was no
+    /// other.
     private func moveFurther(_ session: SessionState, from connection: ServerConnection) {
         guard session.connection === connection else { return }
         move(session, isFree: false)

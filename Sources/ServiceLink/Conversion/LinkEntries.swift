@@ -22,7 +22,8 @@ extension LinkEntry {
 }
 
 extension LogEntry {
-    /// The log entry that the link's form stands for; a kind or body that this version cannot read is `.unknown`.
+    /// The log entry that the link's form stands for; a kind or body that this version cannot read is
+    /// `.unknown`.
     package init(_ link: LinkEntry) {
         self.init(
             position: link.position,

@@ -3,7 +3,8 @@ import SwiftProtobuf
 
 /// A frame in its bytes, made on the sender's thread so that only copying is left for the connection.
 struct EncodedFrame: Sendable {
-    /// The kinds whose wrapping in `LinkFrame` is written by hand: it saves measuring and copying every message twice.
+    /// The kinds whose wrapping in `LinkFrame` is written by hand: it saves measuring and copying every
+    /// message twice.
     enum Kind: UInt8 {
         case hello = 1
         case request = 2

@@ -1,7 +1,8 @@
 import NIOCore
 import SwiftProtobuf
 
-/// Cuts a stream of bytes into frames and decodes them; any input ends in frames or in an error, never in a crash.
+/// Cuts a stream of bytes into frames and decodes them; any input ends in frames or in an error, never in a
+/// crash.
 struct FrameDecoder {
     let limitBytes: Int
     private var buffer = ByteBuffer()
@@ -50,7 +51,8 @@ struct FrameDecoder {
         }
     }
 
-    /// The three kinds of the hot path are decoded without the wrapping `LinkFrame`, where it holds nothing else.
+    /// The three kinds of the hot path are decoded without the wrapping `LinkFrame`, where it holds nothing
+    /// else.
     private static func decode(_ bytes: UnsafeRawBufferPointer) throws -> LinkFrame.OneOf_Kind? {
         if let kind = bytes.first, let body = soleField(bytes) {
             switch kind {
@@ -99,7 +101,7 @@ enum FrameError: Error, Hashable, CustomStringConvertible {
         case .helloExpected: "the first frame is not a hello"
         case .helloTwice: "a second hello"
         case .otherVersion(let version):
-            "the peer speaks version \(version) of the link protocol; this process speaks \(LinkLimits.protocolVersion)"
+            "the peer speaks version \(version) of the link protocol, not \(LinkLimits.protocolVersion)"
         case .stopping: "the server is stopping"
         case .unexpected(let kind): "a frame of the kind ‘\(kind)’ is not for this end"
         }

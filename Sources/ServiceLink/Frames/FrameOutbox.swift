@@ -41,7 +41,8 @@ final class FrameOutbox: Sendable {
         take(step)
     }
 
-    /// On the event loop: announces a `flush` by the caller, so that what is appended meanwhile schedules none.
+    /// On the event loop: announces a `flush` by the caller, so that what is appended meanwhile schedules
+    /// none.
     func hold() { state.withLock { $0.isScheduled = true } }
 
     /// On the event loop: writes what has come.

@@ -5,9 +5,9 @@ import Synchronization
 
 /// One client process's connection, as its server sees it; safe to use from any thread.
 ///
-/// What one thread sends arrives in the order of its calls. Sends are coalesced: one write per event-loop tick.
-/// When more than `LinkLimits.outgoingBytes` would wait for the client, the connection is closed and its client goes on
-/// with another server.
+/// What one thread sends arrives in the order of its calls. Sends are coalesced: one write per event-loop
+/// tick. When more than `LinkLimits.outgoingBytes` would wait for the client, the connection is closed and
+/// its client goes on with another server.
 package final class LinkConnection: Sendable, Identifiable {
     /// Unique in this process.
     package let id: UInt64

@@ -100,7 +100,8 @@ package final class LinkServer: Service {
         return port
     }
 
-    /// Serves until graceful shutdown: then tells its clients to move, waits for what is in flight, and closes.
+    /// Serves until graceful shutdown: then tells its clients to move, waits for what is in flight, and
+    /// closes.
     package func run() async throws {
         try await start()
         do {
@@ -111,8 +112,8 @@ package final class LinkServer: Service {
         }
     }
 
-    /// Accepts nothing new, tells its clients to move, and closes when they have gone, when nothing was in flight for
-    /// `drainQuiet`, or after `drainWithin`.
+    /// Accepts nothing new, tells its clients to move, and closes when they have gone, when nothing was in
+    /// flight for `drainQuiet`, or after `drainWithin`.
     package func stop() async {
         try? await stopListening()?.close()  // An error means that it was closed already.
         let draining = LinkFrame.with {

@@ -95,7 +95,8 @@ final class LinkServerHandler: ChannelInboundHandler {
         self.connection = connection
     }
 
-    /// Ends a connection that does not keep to the protocol; what came before in the same read is dropped with it.
+    /// Ends a connection that does not keep to the protocol; what came before in the same read is dropped
+    /// with it.
     private func refuse(_ error: FrameError, context: ChannelHandlerContext) {
         server.logger.warning("Link connection closed by us", metadata: metadata(context, reason: "\(error)"))
         batch.removeAll()
