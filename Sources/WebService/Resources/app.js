@@ -139,7 +139,8 @@ class Messenger {
 
   showConnection() {
     clearTimeout(this.calmTimer);
-    if (this.live.state === "live" || this.live.state === "ended") return this.notice("");
+    const { state } = this.live;
+    if (state === "ended" || (state === "live" && navigator.onLine)) return this.notice("");
     const sentence = navigator.onLine
       ? "Reconnecting…"
       : "You are offline. Messages are sent as soon as you are back.";

@@ -50,6 +50,26 @@ function initials(name) {
   return chosen.map((word) => Array.from(word)[0].toLocaleUpperCase()).join("") || "?";
 }
 
+/** How long a change may wait where no frame is drawn, as in a tab in the background. */
+const hiddenFrameMilliseconds = 200;
+
+/** A function that does `work` once with the next frame, however often it is called until then. */
+export function onceAFrame(work) {
+  let frame = 0;
+  let timer = 0;
+  const run = () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+    frame = timer = 0;
+    work();
+  };
+  return () => {
+    if (timer) return;
+    timer = setTimeout(run, hiddenFrameMilliseconds);
+    frame = requestAnimationFrame(run);
+  };
+}
+
 /** Runs `work` once after `milliseconds` without another call. */
 export function debounced(milliseconds, work) {
   let timer = 0;

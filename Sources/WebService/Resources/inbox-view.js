@@ -1,20 +1,20 @@
 // The list of conversations, newest first.
 
-import { avatar, byId, icon, make } from "./dom.js";
+import { avatar, byId, icon, make, onceAFrame } from "./dom.js";
 import { summary, when } from "./format.js";
 
 const list = byId("threads");
 
 export class InboxView {
   #rows = new Map();
-  #scheduled = false;
 
   constructor(store, outbox) {
     this.store = store;
     this.outbox = outbox;
     this.current = null;
-    store.addEventListener("changed", () => this.#schedule());
-    outbox.addEventListener("changed", () => this.#schedule());
+    const render = onceAFrame(() => this.#render());
+    store.addEventListener("changed", render);
+    outbox.addEventListener("changed", render);
     const more = byId("inbox-more");
     more.onclick = async () => {
       more.disabled = true;
@@ -32,16 +32,6 @@ export class InboxView {
   /** Puts the keyboard on a conversation's row. */
   focus(id) {
     (this.#rows.get(id) ?? list.firstElementChild)?.firstElementChild.focus();
-  }
-
-  /** Many changes of one moment are shown together. */
-  #schedule() {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.#render();
-    });
   }
 
   #render() {

@@ -46,7 +46,7 @@ export function pendingRow(item, actions) {
   const bubble = make("div", { class: "bubble" }, urgentLabel(item), textBlock(item.text), meta);
   return make("li", {
     class: classes("message mine pending", item.priority === "urgent" && "urgent"),
-    data: { clientId: item.clientId, kind: "pending" },
+    data: { clientId: item.clientId, kind: "pending", failed: item.failed ?? "" },
   }, bubble);
 }
 

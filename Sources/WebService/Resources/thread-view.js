@@ -1,6 +1,6 @@
 // The open conversation: its lines in the order of their numbers, what was read, and paging upwards.
 
-import { announce, byId, toast } from "./dom.js";
+import { announce, byId, onceAFrame, toast } from "./dom.js";
 import { counted, summary } from "./format.js";
 import { connectRow, entryRow, fillEntryRow, pendingRow, showMarks } from "./message-row.js";
 
@@ -34,13 +34,14 @@ export class ThreadView {
     this.#outbox = outbox;
     this.#onDetails = (entry) => onDetails(this.thread, entry);
     this.#observer = new IntersectionObserver((changes) => this.#seen(changes), { root: history, threshold: [0, 0.5] });
+    const update = onceAFrame(() => this.#update());
     store.addEventListener("changed", ({ detail: ids }) => {
-      if (this.thread && ids.has(this.thread.id)) this.#render();
+      if (ids.has(this.thread?.id)) update();
+    });
+    outbox.addEventListener("changed", ({ detail: id }) => {
+      if (id === this.thread?.id) update();
     });
     store.addEventListener("arrived", ({ detail: arrived }) => this.#announce(arrived));
-    outbox.addEventListener("changed", ({ detail: id }) => {
-      if (id === this.thread?.id) this.#renderPending();
-    });
     document.addEventListener("visibilitychange", () => this.#markRead());
     history.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#stay()).observe(history);
@@ -59,9 +60,8 @@ export class ThreadView {
       this.thread = thread;
       byId("thread-none").hidden = true;
       byId("thread-bar").hidden = history.hidden = false;
-      this.#render();
-      this.#renderPending();
-      this.scrollToEnd();
+      this.#atEnd = true;
+      this.#update();
       return true;
     } catch (refusal) {
       if (this.#opening === id) toast(refusal.message);
@@ -96,16 +96,18 @@ export class ThreadView {
     entries.replaceChildren();
   }
 
-  #render() {
+  /** Brings the page up to date; who reads the end stays there, who reads elsewhere is not moved. */
+  #update() {
     const thread = this.thread;
+    if (!thread) return;
     this.#renderHead(thread);
     if (!thread.loaded) return this.#clear();
     const heightBelow = history.scrollHeight - history.scrollTop;
-    const stay = this.#atEnd;
     const firstBefore = entries.firstElementChild;
     const added = this.#renderEntries(thread);
+    const hasWritten = this.#renderPending();
     older.hidden = !thread.hasOlder;
-    if (stay) this.scrollToEnd();
+    if (this.#atEnd || hasWritten) this.scrollToEnd();
     else if (entries.firstElementChild !== firstBefore) history.scrollTop = history.scrollHeight - heightBelow;
     else if (added.some((entry) => entry.author !== thread.me)) newer.hidden = false;
   }
@@ -143,7 +145,7 @@ export class ThreadView {
       entries.insertBefore(row, next);
       connectRow(row);
       if (entry.number > end) added.push(entry);
-      if (entry.author !== thread.me) this.#observer.observe(row);
+      if (entry.author !== thread.me && entry.number > thread.read) this.#observer.observe(row);
     }
     // A line put between others may have become the one before an existing line.
     for (const entry of missing) {
@@ -159,10 +161,17 @@ export class ThreadView {
     connectRow(row);
   }
 
+  /** Shows what waits to be sent; answers whether something new does. */
   #renderPending() {
     const items = this.#outbox.of(this.thread.id);
-    pending.replaceChildren(...items.map((item) => pendingRow(item, this.#outbox)));
-    if (this.#atEnd || items.length > 0) this.scrollToEnd();
+    const shown = new Map(Array.from(pending.children, (row) => [row.dataset.clientId, row]));
+    const isSame = (row, item) => row && (row.dataset.failed ?? "") === (item.failed ?? "");
+    const rows = items.map((item) => {
+      const row = shown.get(item.clientId);
+      return isSame(row, item) ? row : pendingRow(item, this.#outbox);
+    });
+    pending.replaceChildren(...rows);
+    return items.some((item) => !shown.has(item.clientId));
   }
 
   #scrolled() {
@@ -204,8 +213,12 @@ export class ThreadView {
   #markRead() {
     if (!this.thread || document.visibilityState !== "visible") return;
     let number = 0;
-    for (const row of this.#onScreen) number = Math.max(number, Number(row.dataset.number));
-    this.#store.markRead(this.thread.id, number);
+    for (const row of this.#onScreen) {
+      number = Math.max(number, Number(row.dataset.number));
+      this.#observer.unobserve(row);
+    }
+    this.#onScreen.clear();
+    if (number > 0) this.#store.markRead(this.thread.id, number);
   }
 
   #announce(arrived) {
