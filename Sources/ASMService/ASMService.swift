@@ -10,15 +10,16 @@ package import Store
 package struct ASMServiceConfiguration: Sendable {
     /// Where Web Services reach this server.
     package var listen: BindAddress
-    /// Under which this server is registered; another process of the same address supersedes this one.
-    package var address: String
+    /// Under which this server is registered; nil: the address it listens on. Another process that registers under
+    /// the same name supersedes this one.
+    package var name: String?
     package var limits = MessageLimits()
     package var sessions = SessionPolicy()
     package var software: String
 
-    package init(listen: BindAddress, address: String, software: String) {
+    package init(listen: BindAddress, name: String? = nil, software: String) {
         self.listen = listen
-        self.address = address
+        self.name = name
         self.software = software
     }
 }
@@ -27,6 +28,7 @@ package struct ASMServiceConfiguration: Sendable {
 package struct ASMService: Service {
     package let server: LinkServer
     let standing: ServerStanding
+    private let configuration: ASMServiceConfiguration
     private let heartbeat: Heartbeat
     private let logs: CustomerLogs
     private let work: BackgroundWork
@@ -49,17 +51,18 @@ package struct ASMService: Service {
             address: configuration.listen, name: "ASM Service", software: configuration.software,
             service: router,
             group: group, metrics: metrics, logger: logger)
-        heartbeat = Heartbeat(
-            store: store, standing: standing, address: configuration.address, version: configuration.software)
+        heartbeat = Heartbeat(store: store, standing: standing, version: configuration.software)
+        self.configuration = configuration
     }
 
-    /// Registers the server and begins to listen.
+    /// Begins to listen and registers the server; until that is done, requests are refused.
     /// - Returns: the port in use.
     /// - Throws: when the database cannot be reached or the port is in use.
     @discardableResult
     package func start() async throws -> Int {
-        try await heartbeat.register()
-        return try await server.start()
+        let port = try await server.start()
+        try await heartbeat.register(as: configuration.name ?? "\(configuration.listen.host):\(port)")
+        return port
     }
 
     /// Serves until graceful shutdown: clients are told to move, what is in flight finishes, then everything stops.

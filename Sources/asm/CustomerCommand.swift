@@ -1,4 +1,5 @@
 import ArgumentParser
+import Domain
 import Store
 
 struct CustomerCommand: AsyncParsableCommand {

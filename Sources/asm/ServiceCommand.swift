@@ -1,4 +1,5 @@
 import ASMService
+import Foundation
 import ArgumentParser
 import Logging
 import NIOPosix
@@ -34,18 +35,19 @@ struct ServiceCommand: AsyncParsableCommand {
         let service = try await startASMService(
             at: address, store: Store(database: database), metrics: MetricRegistry(), logger: logger)
         print("ASM Service \(Software.version) serves on \(address.host):\(service.port).")
+        fflush(nil)
         try await runUntilSignal([DatabaseService(database: database), service.service], logger: logger)
     }
 }
 
 /// Brings the schema up to date, registers the server and begins to listen.
 func startASMService(
-    at address: BindAddress, store: Store, metrics: MetricRegistry, logger: Logger
+    at address: BindAddress, name: String? = nil, store: Store, metrics: MetricRegistry, logger: Logger
 ) async throws -> (service: ASMService, port: Int) {
     try await store.migrate()
     let service = try ASMService(
         configuration: ASMServiceConfiguration(
-            listen: address, address: address.description, software: Software.name),
+            listen: address, name: name, software: Software.name),
         store: store, group: MultiThreadedEventLoopGroup.singleton, metrics: metrics, logger: logger)
     return (service, try await service.start())
 }

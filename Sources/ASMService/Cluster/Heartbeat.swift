@@ -10,19 +10,17 @@ struct Heartbeat: Service {
 
     let store: Store
     let standing: ServerStanding
-    let address: String
     let version: String
 
-    init(store: Store, standing: ServerStanding, address: String, version: String) {
+    init(store: Store, standing: ServerStanding, version: String) {
         self.store = store
         self.standing = standing
-        self.address = address
         self.version = version
     }
 
-    /// Registers this process under its address; an older process of that address serves nothing from here on.
-    func register() async throws {
-        standing.registered(as: try await store.registerServer(address: address, version: version))
+    /// Registers this process under a name; an older process of that name serves nothing from here on.
+    func register(as name: String) async throws {
+        standing.registered(as: try await store.registerServer(address: name, version: version))
     }
 
     func run() async throws {

@@ -1,0 +1,81 @@
+import ArgumentParser
+import ASMService
+import Foundation
+import Logging
+import NIOPosix
+import Observability
+import ServiceLifecycle
+import ServiceLink
+import SQLiteDatabase
+import Store
+import WebService
+
+struct UpCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up", abstract: "Run everything in one process, on a database file of its own.",
+        discussion: """
+            The first start creates the database and says what to do next.
+            Example: asm up --data /var/lib/asm --web-port 8080
+            """)
+
+    @Option(help: ArgumentHelp("The folder that holds the database. Default: asm-data.", valueName: "dir"))
+    var data: String?
+
+    @Option(help: "The port of the web site and of the client API. Default: 8080.")
+    var webPort: String?
+
+    @Option(help: ArgumentHelp("The address to listen on. Default: 127.0.0.1, this machine only.", valueName: "host"))
+    var webHost: String?
+
+    @Flag(help: "Add a customer with a few users, and print their log-ins.")
+    var demo = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let settings = try await common.settings([
+            "data": data, "web.port": webPort, "web.host": webHost, "demo": demo ? "true" : nil,
+        ])
+        let logger = try settings.logger("asm")
+        let folder = settings.string("data") ?? "asm-data"
+        let web = BindAddress(
+            host: settings.string("web.host") ?? "127.0.0.1", port: try settings.port("web.port", default: 8_080))
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let path = folder + "/asm.sqlite"
+        let isFirstStart = !FileManager.default.fileExists(atPath: path)
+
+        let database = try SQLiteDatabase(path: path, logger: logger)
+        let store = Store(database: database)
+        let metrics = MetricRegistry()
+        let service = try await startASMService(
+            at: BindAddress(host: "127.0.0.1", port: 0), name: "local", store: store, metrics: metrics, logger: logger)
+        let demoText = settings.string("demo") == "true" ? try await Demo(store: store, folder: folder).ensure() : nil
+        var configuration = WebServiceConfiguration(
+            address: web, servers: try ServerList("127.0.0.1:\(service.port)"))
+        configuration.software = Software.name
+        let webService = WebService(
+            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton, metrics: metrics, logger: logger
+        ) { port in
+            let url = "http://\(web.host.contains(":") ? "[\(web.host)]" : web.host):\(port)"
+            print("ASM \(Software.version) serves at \(url)")
+            if let demoText {
+                print(demoText)
+                print("Open \(url) in a browser and log in; stop with Ctrl-C.")
+            } else if isFirstStart {
+                print(firstSteps(folder))
+            }
+            fflush(nil)
+        }
+        try await runUntilSignal(
+            [DatabaseService(database: database), service.service, webService], logger: logger)
+    }
+
+    private func firstSteps(_ folder: String) -> String {
+        """
+        This is a new installation in '\(folder)'. Stop it (Ctrl-C), add a customer and users, and start it again:
+          asm customer add 'Mercy Hospital' --database sqlite:\(folder)/asm.sqlite
+          asm user add --customer 'Mercy Hospital' ann --database sqlite:\(folder)/asm.sqlite
+        """
+    }
+}
