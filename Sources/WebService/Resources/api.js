@@ -39,8 +39,14 @@ export class API {
     return this.request("GET", `/v1/threads/${id}`);
   }
 
-  history(id, { before, after, limit = 100 }) {
-    return this.request("GET", `/v1/threads/${id}/entries?${query({ before, after, limit })}`);
+  /** A page of entries; a smaller one where so many would be too large for one answer. */
+  async history(id, { before, after, limit = 100 }) {
+    try {
+      return await this.request("GET", `/v1/threads/${id}/entries?${query({ before, after, limit })}`);
+    } catch (refusal) {
+      if (refusal.code !== "too-large" || limit === 1) throw refusal;
+      return this.history(id, { before, after, limit: Math.ceil(limit / 4) });
+    }
   }
 
   messageDetails(id, number) {
