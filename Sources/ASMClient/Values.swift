@@ -74,27 +74,32 @@ public struct Entry: Hashable, Sendable {
         case unknown
     }
 
-    public let thread: ThreadID
+    package let entry: LogEntry
     /// The place in the thread, dense from 1.
     public let number: Int64
-    /// The place in the customer's log.
-    public let position: Int64
-    public let author: UserID?
-    public let messageID: MessageID?
-    /// Unix milliseconds by the server's clock.
-    public let atMilliseconds: Int64
     public let content: Content
 
     /// Nil for what is no line of a thread.
     package init?(_ entry: LogEntry) {
         guard let number = entry.number, let content = Content(entry.content) else { return nil }
-        thread = ThreadID(entry.thread)
+        self.entry = entry
         self.number = number
-        position = entry.position
-        author = entry.author.map(UserID.init)
-        messageID = entry.clientID.map(MessageID.init)
-        atMilliseconds = entry.at.milliseconds
         self.content = content
+    }
+
+    public var thread: ThreadID { ThreadID(entry.thread) }
+    /// The place in the customer's log.
+    public var position: Int64 { entry.position }
+    public var author: UserID? { entry.author.map(UserID.init) }
+    public var messageID: MessageID? { entry.clientID.map(MessageID.init) }
+    /// Unix milliseconds by the server's clock.
+    public var atMilliseconds: Int64 { entry.at.milliseconds }
+
+    /// The entry as the JSON object of the client protocol, in one line.
+    public var json: String {
+        var bytes: [UInt8] = []
+        entry.encodeJSON(into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

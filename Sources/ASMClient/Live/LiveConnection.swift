@@ -2,7 +2,7 @@ package import Domain
 package import NIOCore
 import NIOHTTP1
 import NIOPosix
-package import NIOSSL
+import NIOSSL
 import NIOWebSocket
 
 /// What hears a live connection. Everything is called on the connection's event loop.
@@ -24,6 +24,15 @@ package enum LiveEnd: Error, Hashable, Sendable {
     case broken(String)
 }
 
+/// Whom live connections trust; made once, since reading certificates takes its time.
+package struct LiveSecurity: Sendable {
+    let context: NIOSSLContext
+
+    package init(_ configuration: ClientConfiguration) throws {
+        context = try NIOSSLContext(configuration: configuration.tls())
+    }
+}
+
 /// An open WebSocket to a Web Service.
 package struct LiveConnection: Sendable {
     /// How long connecting may take, and how long the upgrade.
@@ -36,11 +45,12 @@ package struct LiveConnection: Sendable {
 
     /// Connects and upgrades.
     /// - Parameters:
-    ///   - tls: needed where the address is secure.
+    ///   - security: whom to trust where the address is secure.
     ///   - local: a local address to connect from, for a load generator that runs out of ports.
     ///   - makeHandler: called on the event loop when the WebSocket stands.
     package static func connect(
-        to address: WebAddress, on loop: any EventLoop, tls: NIOSSLContext?, from local: SocketAddress? = nil,
+        to address: WebAddress, on loop: any EventLoop, security: LiveSecurity,
+        from local: SocketAddress? = nil,
         makeHandler: @escaping @Sendable () -> any LiveHandler
     ) async throws -> LiveConnection {
         var bootstrap = ClientBootstrap(group: loop)
@@ -49,8 +59,9 @@ package struct LiveConnection: Sendable {
         if let local { bootstrap = bootstrap.bind(to: local) }
         let upgraded = try await bootstrap.connect(host: address.host, port: address.port) { channel in
             channel.eventLoop.makeCompletedFuture {
-                if address.isSecure, let tls {
-                    let handler = try NIOSSLClientHandler(context: tls, serverHostname: address.tlsName)
+                if address.isSecure {
+                    let handler = try NIOSSLClientHandler(
+                        context: security.context, serverHostname: address.tlsName)
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
                 let timeout = channel.eventLoop.scheduleTask(in: connectTimeout) {

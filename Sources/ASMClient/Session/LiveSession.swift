@@ -22,7 +22,7 @@ extension MessagingClient {
             let hello = ClientFrame.hello(token: token, cursor: state.cursor)
             let configuration = configuration
             let live = try await LiveConnection.connect(
-                to: address, on: MultiThreadedEventLoopGroup.singleton.next(), tls: tls
+                to: address, on: MultiThreadedEventLoopGroup.singleton.next(), security: security
             ) { LiveLink(queue: queue, hello: hello, configuration: configuration) }
             defer {
                 live.close()

@@ -25,6 +25,11 @@ extension MessagingClient {
         return InboxPage(threads: page.threads, next: page.next)
     }
 
+    /// A thread with all its participants, who have their log-in names here.
+    public func thread(_ id: ThreadID) async throws -> ThreadSummary {
+        try await web.thread(id.id, token: token)
+    }
+
     /// The last entries of a thread, or the last before a number, in ascending order.
     public func history(
         of thread: ThreadID, before number: Int64? = nil, limit: Int = 100

@@ -1,6 +1,5 @@
 import Domain
 import NIOPosix
-import NIOSSL
 
 /// A user's client: sends and receives messages over any of several Web Services, and forgets nothing in between.
 ///
@@ -18,7 +17,7 @@ public actor MessagingClient {
     let token: Sealed<String>
     let web: WebAPI
     let store: StateStore
-    let tls: NIOSSLContext
+    let security: LiveSecurity
     let eventBuffer: EventBuffer
     let waiters = Waiters()
 
@@ -41,9 +40,8 @@ public actor MessagingClient {
         self.configuration = configuration
         self.token = Sealed(token)
         self.store = store
-        let tls = try configuration.tls()
-        self.tls = try NIOSSLContext(configuration: tls)
-        web = WebAPI(addresses: configuration.addresses, tls: tls)
+        security = try LiveSecurity(configuration)
+        web = try WebAPI(configuration)
         state = try store.load()
         outbox = Outbox(
             limit: max(configuration.outboxLimit, state.outbox.count), window: configuration.sendWindow)
@@ -61,7 +59,7 @@ public actor MessagingClient {
         _ login: String, password: String, customer: String? = nil, deviceName: String,
         configuration: ClientConfiguration
     ) async throws -> LogIn {
-        let web = WebAPI(addresses: configuration.addresses, tls: try configuration.tls())
+        let web = try WebAPI(configuration)
         return try await web.logIn(
             customer: customer, login: login, password: Sealed(password), deviceName: deviceName)
     }

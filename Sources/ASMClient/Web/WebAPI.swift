@@ -2,7 +2,7 @@ import AsyncHTTPClient
 package import Domain
 import NIOCore
 import NIOHTTP1
-package import NIOSSL
+import NIOSSL
 import Synchronization
 
 /// REST requests to any of several Web Services: the next address is tried where one does not answer.
@@ -15,12 +15,13 @@ package final class WebAPI: Sendable {
     static let answerByteLimit = 64 << 20
 
     package let addresses: [WebAddress]
-    private let tls: TLSConfiguration?
+    private let tls: TLSConfiguration
     private let preferred = Mutex(0)
 
-    package init(addresses: [WebAddress], tls: TLSConfiguration? = nil) {
-        self.addresses = addresses
-        self.tls = tls
+    /// Throws when the file of trusted certificates cannot be read.
+    package init(_ configuration: ClientConfiguration) throws {
+        addresses = configuration.addresses
+        tls = try configuration.tls()
     }
 
     /// Asks and returns the answer's body. Throws `MessagingError`, or `CancellationError`.

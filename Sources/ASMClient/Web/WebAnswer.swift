@@ -138,6 +138,15 @@ package enum WebAnswer {
         return inbox
     }
 
+    static func thread(_ scanner: inout JSONScanner) throws(JSONFault) -> ThreadSummary {
+        var thread: ThreadSummary?
+        try scanner.object { (key, scanner) throws(JSONFault) in
+            if key == "thread" { thread = try summary(&scanner) } else { try scanner.skip() }
+        }
+        guard let thread else { throw scanner.fault("there is no thread") }
+        return thread
+    }
+
     private static func summary(_ scanner: inout JSONScanner) throws(JSONFault) -> ThreadSummary {
         var id: MessageThread.ID?
         var subject = ""

@@ -55,6 +55,11 @@ extension WebAPI {
         return try WebAnswer.read(answer, WebAnswer.inbox)
     }
 
+    /// A thread with all its participants.
+    package func thread(_ thread: MessageThread.ID, token: Sealed<String>) async throws -> ThreadSummary {
+        try WebAnswer.read(try await call("GET", "/v1/threads/\(thread)", token: token), WebAnswer.thread)
+    }
+
     /// Entries of a thread in ascending order: the first after, or the last before a number, or the newest.
     package func history(
         of thread: MessageThread.ID, _ range: HistoryRange, limit: Int, token: Sealed<String>
