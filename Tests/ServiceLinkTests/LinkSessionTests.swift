@@ -105,7 +105,7 @@ struct LinkSessionTests {
     }
 
     @Test(
-        "is attached elsewhere at its last position, and gets nothing twice and nothing from the server it left"
+        "is attached elsewhere at its last position, and gets nothing twice or from the server it left"
     )
     func resumesAtItsPosition() async throws {
         try await withSession(limits: hastyLimits()) { pool, session, sink, events, victim, survivor in

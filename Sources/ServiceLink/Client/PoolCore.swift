@@ -21,7 +21,7 @@ final class PoolCore: @unchecked Sendable {
     let events: any LinkPoolEvents
     let logger: Logger
     let counters: PoolCounters
-    private let inbox = PoolInbox()
+    private let inbox: PoolInbox
     private let lastSession = Atomic<UInt64>(0)
     private let serving = Atomic<Bool>(false)
     private let published: Mutex<[PublishedServer]>
@@ -57,6 +57,7 @@ final class PoolCore: @unchecked Sendable {
         let now = NIODeadline.now()
         self.loop = loop
         self.limits = limits
+        inbox = PoolInbox(limit: limits.outstandingRequests)
         self.hello = hello
         self.events = events
         self.logger = logger
@@ -89,7 +90,18 @@ final class PoolCore: @unchecked Sendable {
     func newSessionID() -> UInt64 { lastSession.wrappingAdd(1, ordering: .relaxed).newValue }
 
     func call(_ call: PoolInbox.Call) {
-        if inbox.put(call) { loop.execute { [self] in drain() } }
+        switch inbox.put(call) {
+        case .taken: break
+        case .takenFirst: loop.execute { [self] in drain() }
+        case .full:
+            loop.execute {
+                switch call {
+                case .send(_, _, let reply): reply(.failure(Self.tooMany))
+                case .request(_, _, _, let reply): reply(.failure(Self.tooMany))
+                case .mark, .open, .close: break
+                }
+            }
+        }
     }
 
     func start() { loop.execute { [self] in begin() } }
@@ -131,6 +143,8 @@ final class PoolCore: @unchecked Sendable {
 
     private func drain() {
         now = .now()
+        for server in servers { server.connection?.outbox.hold() }
+        defer { for server in servers { server.connection?.outbox.flush() } }
         for call in inbox.takeAll() {
             switch call {
             case .send(let session, let message, let reply): send(message, of: session, reply: reply)

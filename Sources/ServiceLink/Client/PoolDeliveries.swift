@@ -36,8 +36,8 @@ extension PoolCore {
 
     /// Moves the cursors of the item's sessions.
     ///
-    /// - Returns: the log's epoch, nil when no session is to get the item; and the sessions that are to get it,
-    ///   nil when that is all of them.
+    /// - Returns: the log's epoch, nil when no session is to get the item; and the sessions that are to get
+    ///   it, nil when that is all of them.
     private func advance(
         _ item: LinkDelivery.Item, on connection: ServerConnection
     ) -> (epoch: LogEpoch?, kept: [UInt64]?) {

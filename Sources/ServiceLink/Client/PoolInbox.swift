@@ -16,15 +16,27 @@ final class PoolInbox: Sendable {
             reply: @Sendable (Result<LinkResponse.OneOf_Body, Refusal>) -> Void)
     }
 
-    private let state = Mutex((calls: [Call](), isScheduled: false))
+    enum Outcome {
+        /// The event loop will come anyway.
+        case taken
+        /// The caller must wake the event loop.
+        case takenFirst
+        /// Too many calls wait for the event loop.
+        case full
+    }
 
-    /// Takes a call; true when the caller must wake the event loop, false when it will come anyway.
-    func put(_ call: Call) -> Bool {
+    private let state = Mutex((calls: [Call](), isScheduled: false))
+    private let limit: Int
+
+    init(limit: Int) { self.limit = limit }
+
+    func put(_ call: Call) -> Outcome {
         state.withLock { state in
+            if state.calls.count >= limit, call.isRefusable { return .full }
             state.calls.append(call)
-            if state.isScheduled { return false }
+            if state.isScheduled { return .taken }
             state.isScheduled = true
-            return true
+            return .takenFirst
         }
     }
 
@@ -35,6 +47,16 @@ final class PoolInbox: Sendable {
             let calls = state.calls
             state.calls = []
             return calls
+        }
+    }
+}
+
+extension PoolInbox.Call {
+    /// Opening and closing always pass: each session does it once.
+    fileprivate var isRefusable: Bool {
+        switch self {
+        case .send, .mark, .request: true
+        case .open, .close: false
         }
     }
 }

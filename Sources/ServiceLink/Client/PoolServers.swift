@@ -263,6 +263,7 @@ extension PoolCore {
             }
         }
         expireWaitingRequests()
+        waiting.removeAll { !$0.isWaiting }
         for session in waiting { expireSends(of: session) }
         attachWaiting()
         publish()
