@@ -1,0 +1,139 @@
+# Everything one needs from a fresh clone; `make` alone lists it.
+# Needs Swift 6.3 in PATH and Debian 12; installs the rest from Debian and PyPI, only what is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# A crash must end a run, not wait for a debugger.
+export SWIFT_BACKTRACE := enable=no
+
+DATA ?= ./asm-data
+WEB_PORT ?= 8080
+WEB ?= http://127.0.0.1:$(WEB_PORT)
+SCREENSHOTS ?= .build/screenshots
+
+# To build: libraries, and the headers that the toolchain links with. To test: databases, proxies and browsers.
+BUILD_PACKAGES := git ca-certificates libc6-dev libstdc++-12-dev pkg-config zlib1g-dev \
+	libpq-dev libsqlite3-dev libsodium-dev
+TEST_PACKAGES := postgresql haproxy chromium chromium-driver fonts-noto-core fonts-noto-color-emoji \
+	fonts-wqy-microhei python3-venv procps
+PROTO_PACKAGES := protobuf-compiler
+
+# A run that hangs fails: the whole of `make test` stays below 40 minutes of testing.
+TEST_MINUTES := 40
+TEST_LOG := .build/test.log
+VENV := .build/venv
+LINTED := Package.swift Sources Tests
+PROTOC_GEN_SWIFT := .build/protoc-gen-swift/release/protoc-gen-swift
+
+.PHONY: help
+help: ## List what can be made.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: run
+run: deps release ## Build, and run everything in one process with a demonstration customer on port 8080.
+	"$$(swift build -c release --show-bin-path)/asm" up --data $(DATA) --web-port $(WEB_PORT) --demo
+
+.PHONY: test
+test: test-deps build-tests lint check ## Install what is missing, build, and pass every test.
+
+.PHONY: build
+build: deps ## Build for development.
+	swift build
+
+.PHONY: release
+release: deps ## Build for use.
+	swift build -c release --product asm
+
+.PHONY: build-tests
+build-tests: deps
+	swift build --build-tests
+
+# The log must end with a run of at least one test that passed: a runner that crashed or found nothing fails here.
+.PHONY: check
+check: ## Run the tests that are built; FILTER=NAME runs some of them.
+	@mkdir -p $(dir $(TEST_LOG))
+	timeout --kill-after=30s $(TEST_MINUTES)m \
+		swift test --skip-build --disable-xctest $(if $(FILTER),--filter $(FILTER)) 2>&1 | tee $(TEST_LOG) \
+		|| { echo "make: the tests failed, crashed or took longer than $(TEST_MINUTES) minutes" >&2; exit 1; }
+	@grep -qE 'Test run with [1-9][0-9]* tests? .*passed' $(TEST_LOG) \
+		|| { echo "make: no test was run" >&2; exit 1; }
+
+.PHONY: lint
+lint: swift ## Check that all Swift is formatted as `make format` would format it.
+	swift format lint --strict --recursive --parallel $(LINTED)
+
+.PHONY: format
+format: swift ## Format all Swift.
+	swift format --in-place --recursive --parallel $(LINTED)
+
+.PHONY: browsers
+browsers: test-deps ## Let two people of the demonstration talk in real browsers; `make run` must be running.
+	$(VENV)/bin/python Tests/Browser/exchange.py --web $(WEB) --screenshots $(SCREENSHOTS) \
+		--login ann --password-file $(DATA)/demo-password.txt \
+		--login2 omar --password-file2 $(DATA)/demo-password.txt
+
+.PHONY: proto
+proto: swift $(PROTOC_GEN_SWIFT) ## Generate the Swift of the service link anew from its .proto file.
+	@$(call install,$(PROTO_PACKAGES))
+	cd Sources/ServiceLink/Contract && protoc --plugin=protoc-gen-swift=$(CURDIR)/$(PROTOC_GEN_SWIFT) \
+		--swift_opt=Visibility=Package --swift_opt=UseAccessLevelOnImports=true --swift_out=. link.proto
+
+# The generator of the very version of swift-protobuf that the package uses.
+$(PROTOC_GEN_SWIFT): Package.resolved
+	swift package resolve
+	swift build -c release --product protoc-gen-swift --package-path .build/checkouts/swift-protobuf \
+		--scratch-path .build/protoc-gen-swift
+
+Package.resolved:
+	swift package resolve
+
+.PHONY: clean
+clean: ## Remove what was built; data in asm-data stays.
+	rm -rf .build
+
+.PHONY: deps
+deps: swift ## Install from Debian what building needs.
+	@$(call install,$(BUILD_PACKAGES))
+
+.PHONY: test-deps
+test-deps: deps $(VENV)/.installed ## Install from Debian and PyPI what testing needs.
+
+$(VENV)/.installed: Tests/Browser/requirements.txt
+	@$(call install,$(TEST_PACKAGES))
+	rm -rf $(VENV)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip --quiet --disable-pip-version-check install --requirement $<
+	touch $@
+
+.PHONY: swift
+swift:
+	@command -v swift >/dev/null || { \
+		echo "make: there is no 'swift' in PATH. Install Swift 6.3 (https://www.swift.org/install/linux/)" >&2; \
+		echo "make: and put the usr/bin of its folder into PATH." >&2; exit 1; }
+	@version=$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+)\.([0-9]+).*/\1 \2/p' | head -1); \
+	read -r major minor <<<"$$version"; \
+	if (( $${major:-0} * 1000 + $${minor:-0} < 6003 )); then \
+		echo "make: Swift 6.3 or newer is needed; $$(command -v swift) is $${version/ /.}" >&2; exit 1; fi
+
+# Installs those of the Debian packages $(1) that are missing.
+define install
+	missing=(); \
+	for package in $(1); do \
+		dpkg -s "$$package" 2>/dev/null | grep -q '^Status: install ok installed' || missing+=("$$package"); \
+	done; \
+	if (( $${#missing[@]} > 0 )); then \
+		as_root=(); \
+		if (( $$(id -u) != 0 )); then \
+			command -v sudo >/dev/null || { echo "make: as root, install: $${missing[*]}" >&2; exit 1; }; \
+			as_root=(sudo); \
+		fi; \
+		command -v apt-get >/dev/null || { echo "make: install these yourself, there is no apt-get: $${missing[*]}" >&2; exit 1; }; \
+		echo "make: installing $${missing[*]}"; \
+		"$${as_root[@]}" apt-get update -q; \
+		"$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -q --no-install-recommends "$${missing[@]}"; \
+	fi
+endef
