@@ -14,10 +14,11 @@ export function entryRow(entry, thread, onDetails) {
   return row;
 }
 
-/** Builds the line's content anew, as after a recall. */
+/** Builds the line's content anew, as after a recall; `namesEverybody` says whether all its names were known. */
 export function fillEntryRow(row, entry, thread, onDetails) {
   row.dataset.kind = entry.kind;
   row.at = entry.at;
+  row.namesEverybody = [entry.author, entry.user, ...(entry.users ?? [])].every((user) => !user || thread.people.has(user));
   if (entry.kind === "message" || entry.kind === "recalled-message") {
     const mine = entry.author === thread.me;
     row.className = classes("message", mine && "mine", entry.priority === "urgent" && "urgent");

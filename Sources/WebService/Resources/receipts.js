@@ -3,6 +3,8 @@
 const pauseMilliseconds = 100;
 /** Receipts younger than this may have been lost with the connection and are sent again. */
 const repeatWithinMilliseconds = 60_000;
+/** After this long a receipt has been stored, while the connection lasts. */
+const settledMilliseconds = 5_000;
 
 export class Receipts {
   #live;
@@ -23,6 +25,11 @@ export class Receipts {
 
   read(thread, number) {
     this.#note(thread, { delivered: number, read: number });
+  }
+
+  /** Whether a receipt of this thread may not have reached the server yet. */
+  isRecent(thread) {
+    return Date.now() - (this.#states.get(thread)?.at ?? 0) < settledMilliseconds;
   }
 
   #note(thread, progress) {

@@ -140,6 +140,9 @@ export class Store extends EventTarget {
   /** An own request was stored for good: it becomes a line of its thread. */
   takeOwn(id, content, { position, number, at }) {
     this.takeEntries([{ ...content, thread: id, author: this.me, position, number, at }]);
+    const thread = this.threads.get(id);
+    // The server may have stored this before the receipt for what came just before it.
+    if (thread?.read >= number && this.#receipts.isRecent(id)) this.#receipts.read(id, thread.read);
   }
 
   /** Too far behind to be told what happened: loads the inbox again, and continues what is open where it was. */
@@ -161,7 +164,7 @@ export class Store extends EventTarget {
   markRead(id, number) {
     const thread = this.threads.get(id);
     if (!thread || !thread.markRead(number)) return;
-    this.#receipts.read(id, number);
+    this.#receipts.read(id, thread.read);
     this.#changed(id);
   }
 

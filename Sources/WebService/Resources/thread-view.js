@@ -132,7 +132,7 @@ export class ThreadView {
     for (const [number, entry] of thread.entries) {
       const row = this.#rows.get(number);
       if (!row) missing.push(entry);
-      else if (this.#shown.get(number) !== entry) this.#refill(row, entry);
+      else if (this.#shown.get(number) !== entry || !row.namesEverybody) this.#refill(row, entry);
       else if (row.classList.contains("mine")) showMarks(row, thread);
     }
     missing.sort((one, other) => one.number - other.number);

@@ -47,7 +47,7 @@ export class Thread {
       person.read = Math.max(person.read ?? 0, known?.read ?? 0);
     }
     this.people.clear();
-    this.takeHead({ participantCount: undefined, ...head });
+    this.takeHead({ ...head, participantCount: undefined });
   }
 
   /** Takes over one entry; false when its number was seen before (rule 2). */
@@ -159,11 +159,12 @@ export class Thread {
     }
   }
 
-  /** This user has read up to here, on this device or another. */
+  /** This user has read up to here, on this device or another; own entries that follow are read as well. */
   markRead(number) {
     if (number <= this.read) return false;
     this.read = number;
-    this.unread = Math.max(0, Math.min(this.unread, this.lastNumber - number));
+    while (this.entries.get(this.read + 1)?.author === this.me) this.read += 1;
+    this.unread = Math.max(0, Math.min(this.unread, this.lastNumber - this.read));
     return true;
   }
 
@@ -171,8 +172,15 @@ export class Thread {
     this.lastNumber = entry.number;
     this.lastPosition = Math.max(this.lastPosition, entry.position ?? 0);
     this.#keepLast(entry);
-    if (entry.author === this.me) this.markRead(entry.number);
-    else this.unread += 1;
+    this.unread += 1;
+    if (entry.author === this.me) this.#readOwn(entry.number);
+  }
+
+  /** An own entry counts as read where everything before it was, as on the server. */
+  #readOwn(number) {
+    if (this.read < number - 1) return;
+    this.delivered = Math.max(this.delivered, number);
+    this.markRead(number);
   }
 
   #keepLast(entry) {
