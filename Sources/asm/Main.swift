@@ -17,7 +17,7 @@ struct ASM: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, ServiceCommand.self, WebServiceCommand.self, MigrateCommand.self,
             CustomerCommand.self,
-            UserCommand.self, 
+            UserCommand.self, SendCommand.self, ListenCommand.self, BenchCommand.self,
         ])
 }
 
