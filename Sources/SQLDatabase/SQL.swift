@@ -52,6 +52,11 @@ extension SQL {
             parts.append(.bind(value.sqlValue))
         }
 
+        /// A value or null becomes a bind.
+        package mutating func appendInterpolation(_ value: (some SQLBindable)?) {
+            parts.append(.bind(value.sqlValue))
+        }
+
         /// `\(.now)`: the database's clock.
         package mutating func appendInterpolation(_ function: SQLFunction) {
             parts.append(.function(function))

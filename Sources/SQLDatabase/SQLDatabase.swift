@@ -32,6 +32,7 @@ package protocol SQLDatabase: Sendable {
     ///
     /// PostgreSQL may run the closure again after a deadlock or a lock that took too long, so it must have no effect
     /// but its statements'.
+    @discardableResult
     func write<T: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> T) async throws -> T
 
     /// Tells every listener on the channel, in this process and, on PostgreSQL, in others.

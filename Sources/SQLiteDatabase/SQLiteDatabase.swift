@@ -48,6 +48,7 @@ package final class SQLiteDatabase: SQLDatabase {
         }
     }
 
+    @discardableResult
     package func query(_ sql: SQL) async throws -> SQLResult {
         let statement = sql.rendered(for: .sqlite)
         if statement.text.isSelect {
@@ -62,6 +63,7 @@ package final class SQLiteDatabase: SQLDatabase {
         try await reading { try body(SQLiteSession($0)) }
     }
 
+    @discardableResult
     package func write<T: Sendable>(
         _ body: @escaping @Sendable (any SQLSession) throws -> T
     ) async throws -> T {
