@@ -1,5 +1,5 @@
 import Logging
-package import ServiceLifecycle
+import ServiceLifecycle
 
 /// The ASM Admin Web: the pages on which administrators manage customers, users, groups and servers.
 ///

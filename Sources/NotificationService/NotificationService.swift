@@ -1,5 +1,5 @@
 import Logging
-package import ServiceLifecycle
+import ServiceLifecycle
 
 /// The ASM Notification Service: tells devices that have no live connection that something waits for them.
 ///
