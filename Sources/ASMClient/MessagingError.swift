@@ -2,7 +2,8 @@ package import Domain
 
 /// Why something did not work: a stable code for programs and a sentence for people.
 public struct MessagingError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A code of the client protocol, such as `too-large`, or one of the client's own: `unreachable`, `outbox-full`.
+    /// A code of the client protocol, such as `too-large`, or one of the client's own: `unreachable`,
+    /// `outbox-full`.
     public let code: String
     public let message: String
     /// When trying again can help: after how many milliseconds at the earliest.

@@ -6,7 +6,8 @@ public struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     public let host: String
     public let port: Int
 
-    /// Reads `http://host`, `https://host:8443` or `http://[::1]:8080`; a final slash is allowed, a path is not.
+    /// Reads `http://host`, `https://host:8443` or `http://[::1]:8080`; a final slash is allowed, a path is
+    /// not.
     public init(_ text: String) throws(MessagingError) {
         let scheme: String
         var rest: Substring

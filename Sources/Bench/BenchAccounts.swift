@@ -11,8 +11,8 @@ package struct BenchAccount: Sendable {
 
 /// Logs in the users of a load, a few at a time, and keeps their tokens for the next run.
 ///
-/// A log-in is meant to cost a server much (it hashes the password slowly), so a load of hundreds of users should not
-/// begin with hundreds of them.
+/// A log-in is meant to cost a server much (it hashes the password slowly), so a load of hundreds of users
+/// should not begin with hundreds of them.
 package struct BenchAccounts: Sendable {
     /// How many log-ins or checks run at once.
     package static let concurrency = 8

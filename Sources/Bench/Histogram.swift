@@ -1,4 +1,5 @@
-/// Counts of times in buckets that grow with the time, each within 1/32 of its value; recording allocates nothing.
+/// Counts of times in buckets that grow with the time, each within 1/32 of its value; recording allocates
+/// nothing.
 package struct Histogram: Sendable {
     private static let subBits = 5
     private static let subBuckets = 1 << subBits

@@ -4,8 +4,9 @@ package import NIOWebSocket
 
 /// The end of a WebSocket's pipeline: reads frames into a `LiveHandler`, writes the client's frames.
 ///
-/// Frames sent in one turn of the event loop leave in one write. They are framed and masked here, straight into the
-/// outgoing bytes, past NIO's encoder, which would copy each frame twice more. Used on its event loop only.
+/// Frames sent in one turn of the event loop leave in one write. They are framed and masked here, straight
+/// into the outgoing bytes, past NIO's encoder, which would copy each frame twice more. Used on its event
+/// loop only.
 package final class LiveOutlet: ChannelInboundHandler {
     package typealias InboundIn = WebSocketFrame
 

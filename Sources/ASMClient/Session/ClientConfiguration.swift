@@ -4,7 +4,8 @@ import NIOSSL
 public struct ClientConfiguration: Sendable {
     /// The Web Services, tried in turn; at least one.
     public var addresses: [WebAddress]
-    /// A file of certificates (PEM) to trust instead of the system's, for installations with their own authority.
+    /// A file of certificates (PEM) to trust instead of the system's, for installations with their own
+    /// authority.
     public var trustedCertificatesFile: String?
     /// How many messages may wait to be sent; one more is refused with `outbox-full`.
     public var outboxLimit = 1_000

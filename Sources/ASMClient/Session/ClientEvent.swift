@@ -10,8 +10,8 @@ public enum ClientEvent: Hashable, Sendable {
     case stored(MessageID, in: ThreadID, StoredReceipt)
     /// A message of one's own was refused for good and left the outbox.
     case refused(MessageID, in: ThreadID, MessagingError)
-    /// The server could not send everything that was missed. When `isComplete`, the client loaded it and its entries
-    /// came before this event; otherwise load the inbox and open threads again.
+    /// The server could not send everything that was missed. When `isComplete`, the client loaded it and its
+    /// entries came before this event; otherwise load the inbox and open threads again.
     case resynced(isComplete: Bool)
     /// These numbers of a thread could not be had; nothing more is known about them.
     case missing(thread: ThreadID, numbers: ClosedRange<Int64>)

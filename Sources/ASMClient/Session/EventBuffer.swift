@@ -2,8 +2,8 @@ import Synchronization
 
 /// Events on their way to the app: bounded, for one consumer.
 ///
-/// At the limit everything that waits is replaced by one `fellBehind`: an app that is told that it missed something
-/// loads the present state, which is always better than a queue of the past.
+/// At the limit everything that waits is replaced by one `fellBehind`: an app that is told that it missed
+/// something loads the present state, which is always better than a queue of the past.
 final class EventBuffer: Sendable {
     fileprivate struct State {
         var events: [ClientEvent] = []

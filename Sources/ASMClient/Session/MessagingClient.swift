@@ -1,12 +1,14 @@
 import Domain
 import NIOPosix
 
-/// A user's client: sends and receives messages over any of several Web Services, and forgets nothing in between.
+/// A user's client: sends and receives messages over any of several Web Services, and forgets nothing in
+/// between.
 ///
-/// Make one with the token of a log-in, then call `run()` in a task of your own: it connects, reconnects with backoff
-/// and jitter, and returns only by throwing. Meanwhile send with `send` or `enqueue` and take `events`, each once, in
-/// order. Messages given while there is no connection wait in the outbox, which the store keeps over restarts. After a
-/// restart entries since the last save may come again: an app that stores them tells by thread and number.
+/// Make one with the token of a log-in, then call `run()` in a task of your own: it connects, reconnects with
+/// backoff and jitter, and returns only by throwing. Meanwhile send with `send` or `enqueue` and take
+/// `events`, each once, in order. Messages given while there is no connection wait in the outbox, which the
+/// store keeps over restarts. After a restart entries since the last save may come again: an app that stores
+/// them tells by thread and number.
 ///
 /// Built and tested on Linux. It uses nothing that Apple's platforms lack, but is untested there.
 public actor MessagingClient {
@@ -64,10 +66,11 @@ public actor MessagingClient {
             customer: customer, login: login, password: Sealed(password), deviceName: deviceName)
     }
 
-    /// Stays connected until cancelled. Throws `MessagingError` when the session is void, else `CancellationError`.
+    /// Stays connected until cancelled. Throws `MessagingError` when the session is void, else
+    /// `CancellationError`.
     ///
-    /// Call it once. When it ends, callers waiting in `send` are let go with the same error; their messages stay in
-    /// the outbox and in the store.
+    /// Call it once. When it ends, callers waiting in `send` are let go with the same error; their messages
+    /// stay in the outbox and in the store.
     public func run() async throws {
         guard !isStarted else { throw MessagingError(.outOfOrder, "The client runs, or has run, already.") }
         isStarted = true
@@ -86,7 +89,8 @@ public actor MessagingClient {
 
     /// Sends a message and waits until it is stored for good.
     ///
-    /// Throws `MessagingError` when it is refused. When the waiting task is cancelled, the message stays in the outbox.
+    /// Throws `MessagingError` when it is refused. When the waiting task is cancelled, the message stays in
+    /// the outbox.
     public func send(
         _ text: String, in thread: ThreadID, priority: MessagePriority = .normal
     ) async throws -> StoredReceipt {
@@ -99,10 +103,11 @@ public actor MessagingClient {
         }
     }
 
-    /// Puts a message into the outbox; an event `stored` or `refused` with the id follows when it was answered.
+    /// Puts a message into the outbox; an event `stored` or `refused` with the id follows when it was
+    /// answered.
     ///
-    /// When this returns, the message is in the store. Throws `MessagingError` for a text that no server would take
-    /// and when the outbox is full, and whatever the store throws.
+    /// When this returns, the message is in the store. Throws `MessagingError` for a text that no server
+    /// would take and when the outbox is full, and whatever the store throws.
     @discardableResult
     public func enqueue(
         _ text: String, in thread: ThreadID, priority: MessagePriority = .normal
@@ -132,7 +137,8 @@ public actor MessagingClient {
     /// How many messages wait for their answer.
     public var waitingMessages: Int { outbox.count }
 
-    /// Notes that a person has read a thread up to this number; sent now, or when there is a connection again.
+    /// Notes that a person has read a thread up to this number; sent now, or when there is a connection
+    /// again.
     public func markRead(_ thread: ThreadID, upTo number: Int64) {
         let read = max(number, marks[thread.id]?.read ?? 0)
         marks[thread.id] = (marks[thread.id]?.delivered, read)

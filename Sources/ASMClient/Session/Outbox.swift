@@ -2,8 +2,8 @@ import Domain
 
 /// The messages that were given to the client and not answered yet, in order.
 ///
-/// They are sent in order, at most `window` at a time without an answer; after a reconnect or an `unavailable` they
-/// are repeated in order with the same ids, so that each is stored exactly once.
+/// They are sent in order, at most `window` at a time without an answer; after a reconnect or an
+/// `unavailable` they are repeated in order with the same ids, so that each is stored exactly once.
 struct Outbox: Sendable {
     struct Item: Hashable, Sendable {
         let id: ClientID
@@ -23,7 +23,8 @@ struct Outbox: Sendable {
     private var slots: [Slot] = []
     private var lastRef: Int64 = 0
     private(set) var inFlight = 0
-    /// Whether the server asked to wait: nothing is sent until everything on its way was answered and `resume` came.
+    /// Whether the server asked to wait: nothing is sent until everything on its way was answered and
+    /// `resume` came.
     private(set) var isHeld = false
 
     init(limit: Int, window: Int) {

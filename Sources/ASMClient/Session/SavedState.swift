@@ -1,6 +1,7 @@
 import Domain
 
-/// What a client must keep over a restart: the outbox, how far it has followed the log, and which entries it has.
+/// What a client must keep over a restart: the outbox, how far it has followed the log, and which entries it
+/// has.
 public struct SavedState: Hashable, Sendable {
     var cursor: LogCursor?
     var progress: [MessageThread.ID: ThreadProgress] = [:]

@@ -3,7 +3,8 @@ import Foundation
 
 /// Where a client keeps its `SavedState` over restarts.
 ///
-/// `save` is called before a message counts as accepted into the outbox; it must not return before the state is safe.
+/// `save` is called before a message counts as accepted into the outbox; it must not return before the state
+/// is safe.
 public struct StateStore: Sendable {
     public var load: @Sendable () throws -> SavedState
     public var save: @Sendable (SavedState) throws -> Void
@@ -27,8 +28,8 @@ public struct StateStore: Sendable {
 
     /// Keeps the state in a file that is replaced as a whole, readable by its owner only.
     ///
-    /// A stop at any moment leaves the old state or the new one. A missing file is an empty state; one that cannot be
-    /// read is an error, because starting empty would silently drop the messages waiting in it.
+    /// A stop at any moment leaves the old state or the new one. A missing file is an empty state; one that
+    /// cannot be read is an error, because starting empty would silently drop the messages waiting in it.
     public static func file(at path: String) -> StateStore {
         StateStore(
             load: {

@@ -2,16 +2,17 @@ import Domain
 
 /// Which numbers of a thread this client has: all up to `contiguous`, and some above it.
 ///
-/// Numbers are dense and entries come in order, so a number missing below an entry is either an unanswered message of
-/// one's own or a loss (rules 2 and 3 of docs/client-protocol.md). An `ack` proves nothing about what is below it:
-/// entries that were stored before may still be on their way.
+/// Numbers are dense and entries come in order, so a number missing below an entry is either an unanswered
+/// message of one's own or a loss (rules 2 and 3 of docs/client-protocol.md). An `ack` proves nothing about
+/// what is below it: entries that were stored before may still be on their way.
 struct ThreadProgress: Hashable, Sendable {
     private(set) var contiguous: EntryNumber
     /// In ascending order, none of them `contiguous + 1`.
     private(set) var above: [EntryNumber] = []
     /// The highest number that came as an entry.
     private(set) var lastEntry: EntryNumber
-    /// Set as long as only own acknowledgements are known: nothing is said about this number and those below it.
+    /// Set as long as only own acknowledgements are known: nothing is said about this number and those below
+    /// it.
     private var unknownUpTo: EntryNumber?
 
     /// A thread whose first entry here is `number`.

@@ -2,8 +2,8 @@ package import Domain
 
 /// Checks one thread: every acknowledged message exactly once at every other member, in its sender's order.
 ///
-/// Members are numbered from 0 and each sender's messages from 1. Pure: it is fed with what was seen and says what is
-/// wrong.
+/// Members are numbered from 0 and each sender's messages from 1. Pure: it is fed with what was seen and says
+/// what is wrong.
 package struct DeliveryCheck: Sendable {
     /// An acknowledged message that did not come live.
     package struct Missing: Hashable, Sendable {

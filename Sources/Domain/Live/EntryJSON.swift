@@ -1,8 +1,8 @@
 extension LogEntry {
     /// Appends the entry as the JSON object of the client protocol.
     ///
-    /// Returns false, having appended nothing, for what clients never see as a line of a thread: receipts, control
-    /// entries and anything without a number.
+    /// Returns false, having appended nothing, for what clients never see as a line of a thread: receipts,
+    /// control entries and anything without a number.
     @discardableResult
     package func encodeJSON(into bytes: inout [UInt8]) -> Bool {
         guard let number, let kind = content.wireKind else { return false }
@@ -30,7 +30,8 @@ extension LogEntry {
         return true
     }
 
-    /// Reads the object that `encodeJSON` writes. An unknown kind becomes `.unknown`; the device is not on the wire.
+    /// Reads the object that `encodeJSON` writes. An unknown kind becomes `.unknown`; the device is not on
+    /// the wire.
     package static func read(from scanner: inout JSONScanner) throws(JSONFault) -> LogEntry {
         var fields = EntryFields()
         try scanner.object { (key, scanner) throws(JSONFault) in try fields.take(key, from: &scanner) }

@@ -1,4 +1,5 @@
-/// What a client calls one of its frames, kept as the JSON it wrote, so that the answer carries it back unchanged.
+/// What a client calls one of its frames, kept as the JSON it wrote, so that the answer carries it back
+/// unchanged.
 package struct FrameRef: Hashable, Sendable {
     /// The longest text, in Unicode scalars.
     package static let lengthLimit = 64

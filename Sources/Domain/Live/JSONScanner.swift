@@ -1,8 +1,8 @@
 /// Reads one JSON document (RFC 8259) value by value from bytes, without building a tree.
 ///
-/// For the live frames only, where a general decoder would cost more than the message itself. Strings are checked to
-/// be UTF-8 and numbers to follow the grammar also where a value is skipped; nesting is limited. The scanner borrows
-/// the bytes: it must not outlive the call that was given them.
+/// For the live frames only, where a general decoder would cost more than the message itself. Strings are
+/// checked to be UTF-8 and numbers to follow the grammar also where a value is skipped; nesting is limited.
+/// The scanner borrows the bytes: it must not outlive the call that was given them.
 package struct JSONScanner {
     /// How deep arrays and objects may be nested.
     package static let depthLimit = 32
@@ -63,7 +63,8 @@ package struct JSONScanner {
         return value
     }
 
-    /// Reads a value of any kind; arrays, objects and numbers that are no 64-bit integers are skipped as `.other`.
+    /// Reads a value of any kind; arrays, objects and numbers that are no 64-bit integers are skipped as
+    /// `.other`.
     package mutating func scalar() throws(JSONFault) -> JSONScalar {
         guard let next = peek() else { throw fault("the document ends too early") }
         switch next {
@@ -163,7 +164,8 @@ extension JSONScanner {
         return value
     }
 
-    /// Moves to the next byte that ends or escapes a string; refuses control characters and the end of the bytes.
+    /// Moves to the next byte that ends or escapes a string; refuses control characters and the end of the
+    /// bytes.
     private mutating func skipPlain() throws(JSONFault) {
         let wordSize = MemoryLayout<UInt64>.size
         if let base = bytes.baseAddress {

@@ -12,8 +12,9 @@ package enum ServerFrame: Sendable, Hashable {
     /// A kind that this version does not know; only ever received.
     case unknown(kind: String)
 
-    /// The beginning of an `entries` frame: append the cursor, `entriesMiddle`, the entries' objects joined by commas,
-    /// and `entriesEnd`. So a server that has encoded an entry once can wrap it for each of its clients.
+    /// The beginning of an `entries` frame: append the cursor, `entriesMiddle`, the entries' objects joined
+    /// by commas, and `entriesEnd`. So a server that has encoded an entry once can wrap it for each of its
+    /// clients.
     package static let entriesStart: StaticString = #"{"kind":"entries","cursor":"#
     package static let entriesMiddle: StaticString = #","entries":["#
     package static let entriesEnd: StaticString = "]}"
@@ -131,7 +132,8 @@ package struct ReceiptsFrame: Sendable, Hashable {
 }
 
 extension LogEntry {
-    /// Appends the whole `receipts` frame for an entry that carries receipts; false, with nothing appended, for others.
+    /// Appends the whole `receipts` frame for an entry that carries receipts; false, with nothing appended,
+    /// for others.
     @discardableResult
     package func encodeReceiptsFrame(cursor: LogCursor, into bytes: inout [UInt8]) -> Bool {
         guard case .receipts(let receipts) = content else { return false }

@@ -41,7 +41,8 @@ extension Receipt {
 }
 
 extension Refusal {
-    /// A refusal from the wire. A code of a newer server counts as `bad-request`, which is final, and is named in the text.
+    /// A refusal from the wire. A code of a newer server counts as `bad-request`, which is final, and is
+    /// named in the text.
     package init(wireCode: String, message: String, retryAfterMilliseconds: Int?) {
         let code = Code(rawValue: wireCode)
         self.init(

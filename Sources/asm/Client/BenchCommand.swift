@@ -9,9 +9,10 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "bench", abstract: "Measure an installation, and check that nothing is lost or doubled.",
         discussion: """
             The load is made by simulated users, who must exist: create them with \
-            asm user add --customer bench --count 200 'bench%d' --password-file FILE, and name them here with the \
-            same pattern. CPU and memory are those of the asm, PostgreSQL and HAProxy processes of this machine. The \
-            exit status is 1 when anything was lost, doubled, out of order, refused or unanswered.
+            asm user add --customer bench --count 200 'bench%d' --password-file FILE, and name them \
+            here with the same pattern. CPU and memory are those of the asm, PostgreSQL and HAProxy \
+            processes of this machine. The exit status is 1 when anything was lost, \
+            doubled, out of order, refused or unanswered.
 
             Example: asm bench messages --web http://localhost:8080 --customer bench --password-file FILE \
             --users 200 --max --token-cache tokens

@@ -1,7 +1,8 @@
 import Dispatch
 import Foundation
 
-/// Reads the standard input line by line, on a thread of its own, so that waiting for input holds up nothing else.
+/// Reads the standard input line by line, on a thread of its own, so that waiting for input holds up nothing
+/// else.
 struct LineReader {
     enum Item {
         case line(Int, String)

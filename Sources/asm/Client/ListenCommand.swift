@@ -6,9 +6,9 @@ struct ListenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "listen", abstract: "Print messages as they come.",
         discussion: """
-            Shows everything that happens in your threads from now on, one line each, until you stop it with Ctrl-C, \
-            or until --count lines or --for seconds. When the connection breaks it comes back and goes on where it \
-            was: nothing is missed and nothing shown twice.
+            Shows everything that happens in your threads from now on, one line each, until you stop it \
+            with Ctrl-C, or until --count lines or --for seconds. When the connection breaks it comes back \
+            and goes on where it was: nothing is missed and nothing shown twice.
 
             Example: asm listen --web http://localhost:8080 --login bob
             Example: asm listen --web http://localhost:8080 --login bob --json --count 10 > ten.jsonl

@@ -6,11 +6,13 @@ struct SendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "send", abstract: "Send a message, or every line of the standard input as one.",
         discussion: """
-            Sends as the user you log in as, to a new thread with the people of --to, or to an existing --thread. \
-            With - as the text every line read is one message; they are stored in order, and none is sent twice even \
-            when a server goes away in between. Ends with status 0 when everything is stored for good.
+            Sends as the user you log in as, to a new thread with the people of --to, or to an existing \
+            --thread. With - as the text every line read is one message; they are stored in order, and \
+            none is sent twice even when a server goes away in between. Ends with status 0 when everything \
+            is stored for good.
 
-            Example: asm send --web http://localhost:8080 --login alice --to bob,carol --subject Lunch "At noon?"
+            Example: asm send --web http://localhost:8080 --login alice --to bob,carol \
+            --subject Lunch "At noon?"
             Example: asm send --web http://localhost:8080 --login alice --to bob - < lines.txt
             """)
 
@@ -114,11 +116,11 @@ private struct Sending {
     }
 
     var summary: String {
-        let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1_000
+        let seconds = ((ContinuousClock.now - start) / .milliseconds(1)).rounded() / 1_000
         let refusals = refused > 0 ? "; \(refused) refused" : ""
         let empty = skipped > 0 ? "; \(skipped) empty lines skipped" : ""
-        return
-            "Sent \(stored) \(stored == 1 ? "message" : "messages") to thread \(thread) in \(seconds) s\(refusals)\(empty)."
+        let messages = stored == 1 ? "message" : "messages"
+        return "Sent \(stored) \(messages) to thread \(thread) in \(seconds) s\(refusals)\(empty)."
     }
 
     mutating func sendLines(_ reader: LineReader) async throws {

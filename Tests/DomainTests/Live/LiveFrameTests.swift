@@ -64,7 +64,8 @@ struct LiveFrameTests {
         #expect(try Self.client(Self.bytes(frame)) == frame)
     }
 
-    @Test("a server's frame is read as it was written, and is JSON to Foundation", arguments: serverFrames.indices)
+    @Test(
+        "a server's frame is read as written, and is JSON to Foundation", arguments: serverFrames.indices)
     func serverRoundTrip(_ index: Int) throws {
         let frame = Self.serverFrames[index]
         var bytes: [UInt8] = []

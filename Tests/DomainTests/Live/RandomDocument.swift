@@ -64,7 +64,7 @@ extension JSONTree {
     static func randomText(using generator: inout SeededGenerator) -> String {
         let ranges: [ClosedRange<UInt32>] = [
             0x00...0x7F, 0x20...0x7E, 0x20...0x7E, 0x80...0x7FF, 0x600...0x6FF, 0x4E00...0x9FFF,
-            0xE000...0xFFFD,
+            0xE000...0xFDCF,
             0x1F300...0x1FAFF, 0x200C...0x200F, 0x10_0000...0x10_FFFF,
         ]
         var text = String.UnicodeScalarView()
