@@ -83,7 +83,8 @@ extension Answer {
         case 2278: return .null
         default:
             throw SQLError.unexpectedValue(
-                column: name, expected: "a portable type (PostgreSQL type \(type)): cast it, as in sum(…)::int8")
+                column: name,
+                expected: "a portable type (PostgreSQL type \(type)): cast it, as in sum(…)::int8")
         }
     }
 

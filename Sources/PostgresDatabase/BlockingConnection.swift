@@ -37,7 +37,9 @@ final class BlockingConnection: Sendable {
     func takeReplicationWarning() -> Bool { raw.takeReplicationWarning() }
 
     /// Runs one statement; throws `SQLError` when the server refuses it and `Lost` when it does not answer.
-    func run(_ statement: EncodedStatement, deadline: ContinuousClock.Instant, preparedLimit: Int) throws -> Answer {
+    func run(_ statement: EncodedStatement, deadline: ContinuousClock.Instant, preparedLimit: Int) throws
+        -> Answer
+    {
         let name = try preparedName(of: statement, deadline: deadline, limit: preparedLimit)
         let sent = statement.withParameters { count, values, lengths, formats in
             guard let name else {

@@ -9,7 +9,8 @@ struct ConnectionString: Sendable {
     /// Set unless the URL says otherwise: follow the primary, and notice a dead network within seconds.
     private static let defaults = [
         ("target_session_attrs", "read-write"), ("connect_timeout", "2"), ("tcp_user_timeout", "5000"),
-        ("keepalives", "1"), ("keepalives_idle", "5"), ("keepalives_interval", "1"), ("keepalives_count", "3"),
+        ("keepalives", "1"), ("keepalives_idle", "5"), ("keepalives_interval", "1"),
+        ("keepalives_count", "3"),
         ("application_name", "asm"),
     ]
 
@@ -22,7 +23,8 @@ struct ConnectionString: Sendable {
     init(url: String) throws {
         guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://") else {
             throw SQLError.misconfigured(
-                "a PostgreSQL database is named postgresql://USER:PASSWORD@HOST:PORT/DATABASE (several hosts: H1:P1,H2:P2)")
+                "a PostgreSQL database is named postgresql://USER:PASSWORD@HOST:PORT/DATABASE (several hosts: H1:P1,H2:P2)"
+            )
         }
         settings = try Self.parse(url)
         for (keyword, value) in Self.defaults where self[keyword] == nil {
@@ -39,7 +41,8 @@ struct ConnectionString: Sendable {
 
     /// Host and port as people write them, without user or password.
     var address: String {
-        let hosts = (self["host"] ?? self["hostaddr"] ?? "localhost").split(separator: ",", omittingEmptySubsequences: false)
+        let hosts = (self["host"] ?? self["hostaddr"] ?? "localhost").split(
+            separator: ",", omittingEmptySubsequences: false)
         let ports = (self["port"] ?? "5432").split(separator: ",", omittingEmptySubsequences: false)
         let pairs = hosts.enumerated().map { index, host in
             "\(host):\(index < ports.count ? ports[index] : ports.last ?? "5432")"

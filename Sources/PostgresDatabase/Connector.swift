@@ -77,7 +77,8 @@ private func connectionError(_ text: String, address: String) -> SQLError {
     let reason = text.split(separator: "\n").joined(separator: "; ")
     if reason.contains("session is read-only") || reason.contains("hot standby mode") {
         return .readOnly(
-            "only a read-only server was found at \(address): name the primary, or all servers of the cluster")
+            "only a read-only server was found at \(address): name the primary, or all servers of the cluster"
+        )
     }
     if reason.contains("password authentication failed") || reason.contains("no password supplied") {
         return .misconfigured("PostgreSQL at \(address) refused the user or password: \(reason)")

@@ -98,7 +98,8 @@ struct EncodedStatement: Sendable {
             }
         case .texts(let values): appendArray(values.lazy.map(\.utf8), of: TypeID.text, as: TypeID.textArray)
         case .blobs(let values): appendArray(values, of: TypeID.bytea, as: TypeID.byteaArray)
-        case .textBlobs(let values): appendArray(values.lazy.map(\.utf8), of: TypeID.bytea, as: TypeID.byteaArray)
+        case .textBlobs(let values):
+            appendArray(values.lazy.map(\.utf8), of: TypeID.bytea, as: TypeID.byteaArray)
         }
         starts.append(start)
         lengths.append(Int32(bytes.count - start))

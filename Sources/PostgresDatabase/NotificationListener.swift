@@ -94,7 +94,8 @@ final class NotificationListener: Sendable {
 
     private func wait(for socket: Int32) {
         var descriptors = [
-            pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0), pollfd(fd: socket, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: socket, events: Int16(POLLIN), revents: 0),
         ]
         _ = poll(&descriptors, 2, Self.idleWait)
         takeWakeup()
@@ -102,7 +103,8 @@ final class NotificationListener: Sendable {
 
     private func pause(_ duration: Duration) {
         var descriptor = pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0)
-        let milliseconds = duration.components.seconds * 1_000 + duration.components.attoseconds / 1_000_000_000_000_000
+        let milliseconds =
+            duration.components.seconds * 1_000 + duration.components.attoseconds / 1_000_000_000_000_000
         _ = poll(&descriptor, 1, Int32(clamping: milliseconds))
         takeWakeup()
     }

@@ -133,7 +133,8 @@ final class PipelinedConnection {
         let request = done.request
         // Looked at after the Sync: the server commits, and warns, only then.
         if raw.takeReplicationWarning() {
-            request.continuation.resume(throwing: SQLError.unknownOutcome("the commit did not reach the standby"))
+            request.continuation.resume(
+                throwing: SQLError.unknownOutcome("the commit did not reach the standby"))
             return .done
         }
         guard let answer = done.answer else {

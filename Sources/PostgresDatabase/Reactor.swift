@@ -136,6 +136,8 @@ final class Reactor: Sendable {
             state.signalled = false
             let inbox = state.inbox
             state.inbox = Inbox()
+            // Counted as waiting until the thread reports what it could send.
+            state.waiting += inbox.requests.count
             return inbox
         }
     }

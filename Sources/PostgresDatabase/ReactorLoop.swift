@@ -142,7 +142,8 @@ final class ReactorLoop {
         while let oldest = waiting.first, now - oldest.submitted > limits.waitingTime {
             waiting.removeFirst()
             let error: SQLError =
-                connected ? .overloaded("no connection became free within \(limits.waitingTime)") : .unavailable(reason)
+                connected
+                ? .overloaded("no connection became free within \(limits.waitingTime)") : .unavailable(reason)
             oldest.continuation.resume(throwing: error)
         }
     }

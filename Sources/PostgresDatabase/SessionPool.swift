@@ -61,7 +61,9 @@ final class SessionPool: Sendable {
                 self.state.withLock { $0.waiting -= 1 }
                 continuation.resume(
                     with: Result {
-                        guard threadState == .active else { throw SQLError.unavailable("the database is closed") }
+                        guard threadState == .active else {
+                            throw SQLError.unavailable("the database is closed")
+                        }
                         return try self.runRetrying(kind, latestStart, body)
                     })
             }
@@ -134,7 +136,9 @@ final class SessionPool: Sendable {
                 return connection
             } catch is BlockingConnection.Lost {
                 // It died while idle; nothing had been asked of it yet.
-                if ContinuousClock.now >= latestStart { throw SQLError.unavailable("connections are lost at once") }
+                if ContinuousClock.now >= latestStart {
+                    throw SQLError.unavailable("connections are lost at once")
+                }
             } catch let error as SQLError {
                 let closed = state.withLock { $0.closed }
                 guard ContinuousClock.now < latestStart, !closed else { throw atRuntime(error) }

@@ -110,7 +110,8 @@ package struct Migrator: Sendable {
                 "SELECT 1::int8 FROM pg_tables WHERE schemaname = current_schema() AND tablename = \(name)"
             ).rowCount > 0
         case .sqlite:
-            try session.run("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = \(name)").rowCount > 0
+            try session.run("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = \(name)").rowCount
+                > 0
         }
     }
 

@@ -15,14 +15,16 @@ enum DatabaseFile {
             throw SQLError.misconfigured("the folder of the database, \(parent), does not exist: create it")
         }
         guard files.isWritableFile(atPath: parent) else {
-            throw SQLError.misconfigured("the folder \(parent) cannot be written: SQLite keeps files beside \(path)")
+            throw SQLError.misconfigured(
+                "the folder \(parent) cannot be written: SQLite keeps files beside \(path)")
         }
         guard files.fileExists(atPath: path, isDirectory: &isFolder) else { return }
         guard !isFolder.boolValue else {
             throw SQLError.misconfigured("\(path) is a folder; name the database's file")
         }
         guard files.isReadableFile(atPath: path), files.isWritableFile(atPath: path) else {
-            throw SQLError.misconfigured("\(path) cannot be read and written by this user: change its owner or mode")
+            throw SQLError.misconfigured(
+                "\(path) cannot be read and written by this user: change its owner or mode")
         }
         guard let handle = FileHandle(forReadingAtPath: path) else {
             throw SQLError.misconfigured("\(path) cannot be opened")
@@ -43,6 +45,7 @@ enum DatabaseFile {
     }
 
     private static func notADatabase(_ path: String) -> SQLError {
-        .misconfigured("\(path) is not a usable SQLite database: name another file, or restore it from a backup")
+        .misconfigured(
+            "\(path) is not a usable SQLite database: name another file, or restore it from a backup")
     }
 }

@@ -12,7 +12,8 @@ final class FileLock: Sendable {
     init(path: String, guarding database: String) throws {
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else {
-            throw SQLError.misconfigured("the lock file \(path) cannot be opened: \(String(cString: strerror(errno)))")
+            throw SQLError.misconfigured(
+                "the lock file \(path) cannot be opened: \(String(cString: strerror(errno)))")
         }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             _ = Glibc.close(file)

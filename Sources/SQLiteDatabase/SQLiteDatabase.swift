@@ -1,9 +1,10 @@
 import Dispatch
+import GRDB
 package import Logging
 package import SQLDatabase
-package import struct SQLDatabase.SQL
-import GRDB
 import Synchronization
+
+package import struct SQLDatabase.SQL
 
 /// A database in one file on this machine, owned by one process.
 ///
@@ -41,7 +42,8 @@ package final class SQLiteDatabase: SQLDatabase {
                 return try Int.fetchOne(database, sql: "PRAGMA synchronous")
             }
             guard level == 2 else {
-                throw SQLError.misconfigured("SQLite does not take synchronous = FULL (it says \(level ?? -1))")
+                throw SQLError.misconfigured(
+                    "SQLite does not take synchronous = FULL (it says \(level ?? -1))")
             }
         } catch let error as DatabaseError {
             throw DatabaseFile.openingError(error, path: path)

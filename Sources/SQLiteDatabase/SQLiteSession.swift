@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import SQLDatabase
+
 import struct SQLDatabase.SQL
 
 /// Statements on one connection, prepared once per text and connection.

@@ -1,0 +1,219 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// A PostgreSQL of Debian's package with default durability, in a temporary folder, on a free loopback port.
+///
+/// A watching shell owns it: when the test process ends, in whatever way, the server and its folder go too.
+package final class PostgresServer: Sendable {
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    private static let maximumConnections = 600
+    private static let startSeconds = 60
+    private static let shareds = Mutex<Result<PostgresServer, any Error>?>(nil)
+
+    /// Held while a child is started, so that it does not inherit the pipes of another.
+    private static let spawning = Mutex(())
+
+    package let port: Int
+    private let folder: String
+    private let binaries: String
+    private let settings: [String]
+    private let watcher: Mutex<Watcher?>
+    private let databases = Mutex(0)
+
+    private struct Watcher: Sendable {
+        let process: Process
+        let lifeline: FileHandle
+    }
+
+    /// The server all tests of this process share; each uses a database of its own.
+    package static func shared() throws -> PostgresServer {
+        try shareds.withLock { shared in
+            let result = shared ?? Result { try PostgresServer() }
+            shared = result
+            return try result.get()
+        }
+    }
+
+    /// Creates and starts a server of one's own.
+    ///
+    /// - Parameter settings: further ones, such as `synchronous_standby_names=absent`.
+    package init(settings: [String] = []) throws {
+        binaries = try Self.findBinaries()
+        port = try Self.freePort()
+        folder = NSTemporaryDirectory() + "asm-postgres-\(UUID().uuidString.prefix(8))"
+        self.settings = settings
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        watcher = Mutex(nil)
+        if geteuid() == 0 { try Self.run("/usr/bin/chown", ["postgres", folder]) }
+        try asOwner(
+            "initdb",
+            [
+                "-D", folder + "/data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                "--locale=C.UTF-8", "--no-sync",
+            ])
+        try start()
+    }
+
+    deinit { stop() }
+
+    /// Starts the server after `stop` or `kill`, on the same port and data.
+    package func start() throws {
+        let options =
+            [
+                "port=\(port)", "listen_addresses=127.0.0.1", "max_connections=\(Self.maximumConnections)",
+                "unix_socket_directories=\(folder)",
+            ] + settings
+        let script = """
+            cd /
+            trap '' INT TERM HUP
+            control() { \(Self.ownerPrefix.joined(separator: " ")) '\(binaries)/pg_ctl' -D '\(folder)/data' "$@" \
+            </dev/null >/dev/null 2>&1; }
+            if control -w -t \(Self.startSeconds) -l '\(folder)/log' \
+            -o "\(options.map { "-c \($0)" }.joined(separator: " "))" start
+            then echo ready; else echo failed; fi
+            cat >/dev/null
+            control -m immediate stop
+            [ -e '\(folder)/keep' ] || rm -rf '\(folder)'
+            """
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", script]
+        let (input, output) = try Self.spawning.withLock { _ in
+            let (input, output) = (Self.privatePipe(), Self.privatePipe())
+            process.standardInput = input
+            process.standardOutput = output
+            try process.run()
+            return (input, output)
+        }
+        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        guard line.hasPrefix("ready") else {
+            let log = (try? String(contentsOfFile: folder + "/log", encoding: .utf8)) ?? "no log"
+            try? input.fileHandleForWriting.close()
+            throw Failure(description: "PostgreSQL did not start: \(log)")
+        }
+        watcher.withLock { $0 = Watcher(process: process, lifeline: input.fileHandleForWriting) }
+    }
+
+    /// Stops the server at once, as a power cut would, and keeps its data for another `start`.
+    package func kill() throws {
+        let text = try String(contentsOfFile: folder + "/data/postmaster.pid", encoding: .utf8)
+        guard let pid = text.split(separator: "\n").first.flatMap({ Int32($0) }) else {
+            throw Failure(description: "postmaster.pid holds no pid")
+        }
+        _ = Glibc.kill(pid, SIGKILL)
+        try end(keepingData: true)
+    }
+
+    /// Stops the server and removes its data.
+    package func stop() {
+        // A watcher that is already gone has nothing left to stop.
+        try? end(keepingData: false)
+    }
+
+    /// The URL of a new, empty database.
+    package func createDatabase() throws -> String {
+        let number = databases.withLock { count in
+            count += 1
+            return count
+        }
+        let name = "test\(number)"
+        try asOwner("createdb", ["-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", name])
+        return url(database: name)
+    }
+
+    package func url(database: String) -> String { "postgresql://postgres@127.0.0.1:\(port)/\(database)" }
+
+    /// Runs statements with psql, each committed by itself.
+    package func execute(_ sql: String, database: String = "postgres") throws {
+        try asOwner(
+            "psql",
+            [
+                "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres",
+                "-d", database, "-c", sql,
+            ])
+    }
+
+    private func end(keepingData: Bool) throws {
+        let ended = watcher.withLock { watcher in
+            defer { watcher = nil }
+            return watcher
+        }
+        guard let ended else { return }
+        let mark = folder + "/keep"
+        if keepingData { _ = FileManager.default.createFile(atPath: mark, contents: nil) }
+        try ended.lifeline.close()
+        ended.process.waitUntilExit()
+        if keepingData { try FileManager.default.removeItem(atPath: mark) }
+    }
+
+    private func asOwner(_ program: String, _ arguments: [String]) throws {
+        let command = Self.ownerPrefix + [binaries + "/" + program] + arguments
+        try Self.run("/usr/bin/env", command)
+    }
+
+    /// PostgreSQL refuses to run as root.
+    private static var ownerPrefix: [String] {
+        geteuid() == 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] : []
+    }
+
+    /// A pipe that no other child inherits: one that did would keep it from ever ending.
+    private static func privatePipe() -> Pipe {
+        let pipe = Pipe()
+        for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] {
+            _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
+        return pipe
+    }
+
+    private static func run(_ program: String, _ arguments: [String]) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: "/")
+        process.standardInput = FileHandle.nullDevice
+        let output = try spawning.withLock { _ in
+            let output = privatePipe()
+            process.standardOutput = output
+            process.standardError = output
+            try process.run()
+            return output
+        }
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw Failure(description: "\(arguments.joined(separator: " ")) failed: \(text)")
+        }
+    }
+
+    private static func findBinaries() throws -> String {
+        let root = "/usr/lib/postgresql"
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        let newest = versions.compactMap(Int.init).max()
+        guard let newest, FileManager.default.isExecutableFile(atPath: "\(root)/\(newest)/bin/initdb") else {
+            throw Failure(
+                description:
+                    "PostgreSQL is not installed under \(root): `make test` installs it (Debian: postgresql)")
+        }
+        return "\(root)/\(newest)/bin"
+    }
+
+    private static func freePort() throws -> Int {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { _ = Glibc.close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                bind(socket, address, length) == 0 && getsockname(socket, address, &length) == 0
+            }
+        }
+        guard result else { throw Failure(description: "no free loopback port") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
