@@ -53,6 +53,19 @@
             #expect(check.isComplete)
         }
 
+        @Test("a message that the server asked to repeat later may come later, but in the log's order")
+        func postponed() {
+            var check = DeliveryCheck(members: 2)
+            check.postponed(1, of: 0)
+            check.delivered(2, from: 0, to: 1, number: 5)
+            check.delivered(1, from: 0, to: 1, number: 6)
+            var wrong = check
+            wrong.delivered(3, from: 0, to: 1, number: 4)
+
+            #expect(check.tally(unanswered: 0).outOfOrder == 0)
+            #expect(wrong.tally(unanswered: 0).outOfOrder == 1)
+        }
+
         @Test("a number of the thread that is missing, or taken twice, is reported")
         func numbers() {
             var hole = DeliveryCheck(members: 2)

@@ -184,7 +184,8 @@ struct ClientPartsTests {
         var state = SavedState()
         state.cursor = LogCursor(epoch: .random(), position: 4_711)
         state.progress = [
-            FakeWeb.thread: ThreadProgress(contiguous: 3, above: [5, 6, 9], lastEntry: 6)
+            FakeWeb.thread: ThreadProgress(contiguous: 3, above: [5, 6, 9], lastEntry: 6),
+            MessageThread.ID(rawValue: 8): ThreadProgress(ownMessage: 4),
         ]
         state.outbox = OutboxTests.outbox(["a\"b", "👩‍👩‍👧‍👦\n"], window: 1).items
 

@@ -46,6 +46,7 @@ package final class LiveOutlet: ChannelInboundHandler {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        // Without its encoder this would be no WebSocket; nothing is written then.
         encoder = try? context.pipeline.syncOperations.context(handlerType: WebSocketFrameEncoder.self)
         if context.channel.isActive { handler?.opened(self) }
     }

@@ -23,6 +23,9 @@ public struct SavedState: Hashable, Sendable {
                         body.raw("id") { JSONWriter.identifier(thread.key, into: &$0) }
                         body.raw("contiguous") { JSONWriter.integer(thread.value.contiguous, into: &$0) }
                         body.raw("lastEntry") { JSONWriter.integer(thread.value.lastEntry, into: &$0) }
+                        if let unknown = thread.value.unknownUpTo {
+                            body.raw("unknownUpTo") { JSONWriter.integer(unknown, into: &$0) }
+                        }
                         body.raw("above") { bytes in
                             JSONWriter.list(thread.value.above, into: &bytes) {
                                 JSONWriter.integer($0, into: &$1)
@@ -71,19 +74,22 @@ public struct SavedState: Hashable, Sendable {
         var id: MessageThread.ID?
         var contiguous: Int64 = 0
         var lastEntry: Int64 = 0
+        var unknownUpTo: Int64?
         var above: [Int64] = []
         try scanner.object { (key, scanner) throws(JSONFault) in
             switch key {
             case "id": id = MessageThread.ID(try scanner.string())
             case "contiguous": contiguous = try scanner.integer()
             case "lastEntry": lastEntry = try scanner.integer()
+            case "unknownUpTo": unknownUpTo = try scanner.integer()
             case "above":
                 try scanner.array { (scanner) throws(JSONFault) in above.append(try scanner.integer()) }
             default: try scanner.skip()
             }
         }
         guard let id else { throw scanner.fault("a thread without id") }
-        progress[id] = ThreadProgress(contiguous: contiguous, above: above, lastEntry: lastEntry)
+        progress[id] = ThreadProgress(
+            contiguous: contiguous, above: above, lastEntry: lastEntry, unknownUpTo: unknownUpTo)
     }
 
     private mutating func readWaiting(_ scanner: inout JSONScanner) throws(JSONFault) {

@@ -13,7 +13,7 @@ struct ThreadProgress: Hashable, Sendable {
     private(set) var lastEntry: EntryNumber
     /// Set as long as only own acknowledgements are known: nothing is said about this number and those below
     /// it.
-    private var unknownUpTo: EntryNumber?
+    private(set) var unknownUpTo: EntryNumber?
 
     /// A thread whose first entry here is `number`.
     init(firstEntry number: EntryNumber) {
@@ -28,9 +28,12 @@ struct ThreadProgress: Hashable, Sendable {
         unknownUpTo = number - 1
     }
 
-    init(contiguous: EntryNumber, above: [EntryNumber], lastEntry: EntryNumber) {
+    init(
+        contiguous: EntryNumber, above: [EntryNumber], lastEntry: EntryNumber, unknownUpTo: EntryNumber? = nil
+    ) {
         self.contiguous = contiguous
         self.lastEntry = lastEntry
+        self.unknownUpTo = unknownUpTo
         for number in above { insert(number) }
     }
 

@@ -149,6 +149,7 @@ final class BenchUser: LiveHandler {
     private func refused(_ ref: FrameRef?, _ refusal: Refusal) {
         if refusal.code == .unavailable {
             load.counts.unavailable += 1
+            if let sequence = ref?.number { conversation.check.postponed(Int(sequence), of: member) }
             guard let ref, let loop = outlet?.eventLoop?.assumeIsolated() else { return }
             loop.scheduleTask(in: Self.repeatPause) {
                 guard let message = self.unanswered.first(where: { Int64($0.sequence) == ref.number }) else {

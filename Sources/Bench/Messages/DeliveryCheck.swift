@@ -46,14 +46,20 @@ package struct DeliveryCheck: Sendable {
     private var numbers: [Numbers]
     /// For each sender: which sequences were acknowledged, as all up to one and some above it.
     private var acknowledged: [(all: Int, above: Set<Int>)]
+    /// Messages that the server asked to send again later: by sender.
+    private var postponed: [Set<Int>]
     private var seen = Tally()
 
     package init(members: Int) {
         self.members = members
         streams = Array(repeating: Stream(), count: members * members)
         numbers = Array(repeating: Numbers(), count: members)
+        postponed = Array(repeating: [], count: members)
         acknowledged = Array(repeating: (all: 0, above: []), count: members)
     }
+
+    /// A sender was asked to send a message again later: it may come after younger ones.
+    package mutating func postponed(_ sequence: Int, of sender: Int) { postponed[sender].insert(sequence) }
 
     /// A sender was promised that its message is stored.
     package mutating func acknowledged(_ sequence: Int, of sender: Int, number: EntryNumber) {
@@ -80,7 +86,7 @@ package struct DeliveryCheck: Sendable {
             streams[index].skipped.formUnion((streams[index].last + 1)..<sequence)
             streams[index].last = sequence
         } else if streams[index].skipped.remove(sequence) != nil {
-            seen.outOfOrder += 1
+            if !postponed[sender].contains(sequence) { seen.outOfOrder += 1 }
         } else {
             seen.doubled += 1
             return

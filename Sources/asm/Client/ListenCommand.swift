@@ -64,7 +64,7 @@ struct ListenCommand: AsyncParsableCommand {
                     if json {
                         Terminal.out(entry.json)
                     } else {
-                        Terminal.out(try await line(for: entry, names: &names, client: client))
+                        Terminal.out(await line(for: entry, names: &names, client: client))
                     }
                     printed += 1
                     if printed == count { return true }
@@ -85,9 +85,10 @@ struct ListenCommand: AsyncParsableCommand {
 
     private func line(
         for entry: Entry, names: inout [UserID: String], client: MessagingClient
-    ) async throws -> String {
+    ) async -> String {
         if let author = entry.author, names[author] == nil {
-            for person in try await client.thread(entry.thread).participants {
+            // Where names cannot be had, the line shows ids.
+            for person in (try? await client.thread(entry.thread).participants) ?? [] {
                 names[person.id] = person.login.isEmpty ? person.name : person.login
             }
         }

@@ -56,6 +56,7 @@ struct LogInOptions: ParsableArguments {
 enum ClientPassword {
     static func find(file: String?, login: String) throws -> String {
         if let file {
+            // Why it cannot be read matters less than which file it is.
             guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
                 throw CommandFailure("The password file \(file) cannot be read as UTF-8 text.")
             }
