@@ -119,10 +119,9 @@ struct LinkSessionTests {
 
             let attachment = try #require(survivor.service.attached.value[session.id])
             #expect(attachment.cursor == LogCursor(epoch: testEpoch, position: 6))
-            victim.service.deliver(7...7, to: [session.id], on: old)
-            old.send(LinkResponse(id: 1_000_000, .done(LinkDone())))
+            victim.service.deliver(10...10, to: [session.id], on: old)
             survivor.service.deliver(5...8, to: [session.id], on: attachment.connection)
-            await events.delivered.until { $0.last?.position == 8 }
+            await events.delivered.until { [8, 10].contains($0.last?.position) }
 
             #expect(events.positions == [1, 2, 3, 4, 5, 6, 7, 8])
             #expect(events.delivered.value.allSatisfy { $0.sessions == [session.id] })
@@ -240,23 +239,53 @@ struct LinkSessionTests {
         }
     }
 
-    @Test("moves when its server lets a message wait too long, and the late answer does no harm")
+    @Test("moves when its server lets a message wait too long")
     func leavesSlowServers() async throws {
         var limits = hastyLimits()
-        limits.attemptWithin = .milliseconds(300)
+        limits.attemptWithin = .seconds(1)
         try await withSession(limits: limits) { _, session, _, _, victim, survivor in
-            let held = Watched<UInt64>(0)
             victim.service.follow { request in
-                guard case .sendMessage = request.body else { return .usual }
-                held.change { $0 = request.id }
-                return .nothing
+                if case .sendMessage = request.body { .nothing } else { .usual }
             }
-            #expect(await session.send("slow").isSuccess)
-            let connection = try #require(victim.service.openConnections.value.values.first)
-            connection.send(LinkResponse(id: held.value, Refusal(.internalError, "Late.")))
 
-            #expect(await session.send("next").isSuccess)
-            #expect(survivor.service.log.texts == ["slow", "next"])
+            #expect(await session.send("slow").isSuccess)
+            #expect(survivor.service.log.texts == ["slow"])
+        }
+    }
+
+    @Test("is not harmed by a late refusal from the server that it has left")
+    func ignoresLateRefusals() async throws {
+        try await withSession(limits: hastyLimits()) { pool, session, _, _, victim, survivor in
+            let refusal = LinkRefused(Refusal(.unavailable, "No database."))
+            victim.service.follow { request in
+                switch request.body {
+                case .sendMessage: .nothing
+                case .findUsers: .body(.refused(refusal))
+                default: .usual
+                }
+            }
+            survivor.service.follow { request in
+                if case .sendMessage = request.body { .nothing } else { .usual }
+            }
+            let results = session.sendAll(["held"])
+            await victim.service.seen.until { $0.messages.count == 1 }
+            for _ in 0..<2 { #expect(try await pool.echo("moves the session") == "moves the session") }
+            await survivor.service.seen.until { $0.messages.count == 1 }
+            let late = try #require(victim.service.seen.value.first { $0.body?.isMessage == true })
+            let asked = try #require(survivor.service.seen.value.first { $0.body?.isMessage == true })
+
+            victim.service.follow { _ in .usual }
+            let old = try #require(victim.service.openConnections.value.values.first)
+            old.send(LinkResponse(id: late.id, Refusal(.internalError, "Late.")))
+            try await eventually("it is healthy again") { pool.areHealthy(2) }
+            for _ in 0..<4 { _ = try await pool.echo("after the refusal, on either connection") }
+            #expect(results.value.isEmpty)
+            let new = try #require(survivor.service.openConnections.value.values.first)
+            new.send(LinkResponse(id: asked.id, .accepted(LinkAccepted.with { $0.position = 4 })))
+            await results.until { !$0.isEmpty }
+
+            #expect(results.value.allSatisfy { $0.isSuccess })
+            #expect(asked.sendMessage == late.sendMessage)
         }
     }
 
@@ -315,5 +344,6 @@ struct LinkSessionTests {
 }
 
 extension LinkRequest.OneOf_Body {
+    fileprivate var isMessage: Bool { if case .sendMessage = self { true } else { false } }
     fileprivate var isMark: Bool { if case .markReceipt = self { true } else { false } }
 }

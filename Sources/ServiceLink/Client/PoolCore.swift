@@ -142,6 +142,7 @@ final class PoolCore: @unchecked Sendable {
     }
 
     private func drain() {
+        loop.assertInEventLoop()
         now = .now()
         for server in servers { server.connection?.outbox.hold() }
         defer { for server in servers { server.connection?.outbox.flush() } }

@@ -115,6 +115,7 @@ extension PoolCore {
     // MARK: What servers say
 
     func received(_ kind: LinkFrame.OneOf_Kind, on connection: ServerConnection) {
+        loop.assertInEventLoop()
         guard !connection.isLost else { return }
         switch kind {
         case .response(let response): received(response, on: connection)
@@ -250,6 +251,7 @@ extension PoolCore {
 
     /// Looks at all times: of servers, of requests, of the retry budget.
     func sweepAll() {
+        loop.assertInEventLoop()
         now = .now()
         let hasStalled = now - sweptAt > TimeAmount(limits.stall)
         sweptAt = now
