@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 # A crash must end a run, not wait for a debugger.
@@ -37,7 +38,7 @@ run: deps release ## Build, and run everything in one process with a demonstrati
 	"$$(swift build -c release --show-bin-path)/asm" up --data $(DATA) --web-port $(WEB_PORT) --demo
 
 .PHONY: test
-test: test-deps build-tests lint check ## Install what is missing, build, and pass every test.
+test: test-deps lint build-tests check ## Install what is missing, build, and pass every test.
 
 .PHONY: build
 build: deps ## Build for development.
