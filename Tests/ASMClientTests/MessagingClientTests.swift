@@ -19,10 +19,8 @@ struct MessagingClientTests {
 
             try await Self.run(client) { events in
                 var stored: [Int64] = []
-                while stored.count < texts.count {
-                    if case .stored(_, _, let receipt)? = await events.next() {
-                        stored.append(receipt.number)
-                    }
+                while stored.count < texts.count, let event = await events.next() {
+                    if case .stored(_, _, let receipt) = event { stored.append(receipt.number) }
                 }
                 #expect(stored == Array(1...20))
             }
