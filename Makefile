@@ -100,10 +100,13 @@ deps: swift ## Install from Debian what building needs.
 	@$(call install,$(BUILD_PACKAGES))
 
 .PHONY: test-deps
-test-deps: deps $(VENV)/.installed ## Install from Debian and PyPI what testing needs.
+test-deps: deps test-packages $(VENV)/.installed ## Install from Debian and PyPI what testing needs.
 
-$(VENV)/.installed: Tests/Browser/requirements.txt
+.PHONY: test-packages
+test-packages:
 	@$(call install,$(TEST_PACKAGES))
+
+$(VENV)/.installed: Tests/Browser/requirements.txt | test-packages
 	rm -rf $(VENV)
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip --quiet --disable-pip-version-check install --requirement $<
@@ -114,7 +117,7 @@ swift:
 	@command -v swift >/dev/null || { \
 		echo "make: there is no 'swift' in PATH. Install Swift 6.3 (https://www.swift.org/install/linux/)" >&2; \
 		echo "make: and put the usr/bin of its folder into PATH." >&2; exit 1; }
-	@version=$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+)\.([0-9]+).*/\1 \2/p' | head -1); \
+	@version=$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+)\.([0-9]+).*/\1 \2/p'); \
 	read -r major minor <<<"$$version"; \
 	if (( $${major:-0} * 1000 + $${minor:-0} < 6003 )); then \
 		echo "make: Swift 6.3 or newer is needed; $$(command -v swift) is $${version/ /.}" >&2; exit 1; fi
@@ -123,7 +126,8 @@ swift:
 define install
 	missing=(); \
 	for package in $(1); do \
-		dpkg -s "$$package" 2>/dev/null | grep -q '^Status: install ok installed' || missing+=("$$package"); \
+		[[ "$$(dpkg-query -W -f='$${Status}' "$$package" 2>/dev/null)" == 'install ok installed' ]] \
+			|| missing+=("$$package"); \
 	done; \
 	if (( $${#missing[@]} > 0 )); then \
 		as_root=(); \
