@@ -1,6 +1,7 @@
 import Domain
 import NIOCore
 import NIOHTTP1
+import NIOWebSocket
 
 /// Answers what is no HTTP at all with 400, and watches a new connection until its first head has come.
 final class HTTPFaults: ChannelInboundHandler, RemovableChannelHandler {
@@ -26,6 +27,8 @@ final class HTTPFaults: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // An upgrade that was turned down goes on as a plain request, whose answer says why.
+        if error is NIOWebSocketUpgradeError { return }
         guard error is HTTPParserError, !isAnswered else { return context.fireErrorCaught(error) }
         isAnswered = true
         let refusal = Refusal(.badRequest, "This is no valid HTTP/1.1 request, or its head is too large.")
