@@ -149,7 +149,7 @@ extension LogWriter {
             clientID: author.clientID, hash: hash, shown: true)
     }
 
-    /// Lets users in from `number` on; someone who had left starts anew.
+    /// Lets users in from `number` on; someone who had left starts anew, and what they missed is not unread.
     private func join(
         _ users: [User.ID], _ thread: MessageThread.ID, at number: EntryNumber, author: User.ID
     ) throws {
@@ -160,7 +160,8 @@ extension LogWriter {
                 INSERT INTO participant (thread_id, user_id, joined_number, delivered_number, read_number)
                 VALUES (\(thread), \(user), \(number), \(read), \(read))
                 ON CONFLICT (thread_id, user_id) DO UPDATE
-                SET joined_number = excluded.joined_number, left_number = NULL
+                SET joined_number = excluded.joined_number, left_number = NULL,
+                    delivered_number = excluded.delivered_number, read_number = excluded.read_number
                 """)
         }
     }

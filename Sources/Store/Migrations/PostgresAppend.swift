@@ -3,7 +3,8 @@ extension Store {
     ///
     /// Two lessons are built in: everything that depends on other rows is checked in statements *after* the head lock
     /// (each statement of a VOLATILE function has a new snapshot, so a removal that committed before the lock is seen);
-    /// a replay writes, so that its commit waits for replication like the original's. Plans are pinned to the indexes:
+    /// a replay writes, so that its commit waits for replication like the original's. Writing counts as reading only as
+    /// far as the batch holds nobody else's message before (`own`). Plans are pinned to the indexes:
     /// statistics of a young table would choose sequential scans that are many times slower later.
     static let postgresAppend = """
         CREATE FUNCTION asm_append(
@@ -52,7 +53,8 @@ extension Store {
                 y AS MATERIALIZED (
                     SELECT x.*, h + sum((x.outcome = 0)::int) OVER (ORDER BY x.ord) AS new_position,
                         x.last_number + sum((x.outcome = 0)::int) OVER (PARTITION BY x.thread ORDER BY x.ord)
-                            AS new_number
+                            AS new_number,
+                        row_number() OVER (PARTITION BY x.thread, x.author, x.outcome ORDER BY x.ord) AS own
                     FROM (
                         SELECT x.*, CASE
                             WHEN x.old_position IS NOT NULL AND x.old_hash = x.hash THEN 1
@@ -78,7 +80,7 @@ extension Store {
                 own_reads AS (
                     UPDATE participant p SET read_number = m.n, delivered_number = m.n
                     FROM (SELECT thread, author, max(new_number) n FROM y
-                          WHERE outcome = 0 AND read_number = last_number
+                          WHERE outcome = 0 AND read_number = last_number AND new_number = last_number + own
                           GROUP BY thread, author) m
                     WHERE p.thread_id = m.thread AND p.user_id = m.author
                 ),

@@ -1,0 +1,130 @@
+import Domain
+import SQLDatabase
+import Store
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("Query plans on PostgreSQL")
+struct StorePlanTests {
+    private static let messages = 6_000
+    private static let sessions = 5_000
+
+    @Test("Nothing that a request or a follower asks scans the whole log")
+    func indexes() async throws {
+        try await withDatabase(on: .postgres) { database in
+            let recorder = RecordingDatabase(database)
+            let test = try await StoreUnderTest(recorder)
+            let thread = try await fill(test, database)
+            let head = try await test.head
+            let (alice, customer) = (test.alice.id, test.customer.id)
+            recorder.forget()
+
+            _ = try await test.store.entries(of: customer, after: head - 50, limit: 1_000)
+            _ = try await test.store.entries(
+                for: alice, of: customer, after: head - 500, upTo: head, limit: 2_001)
+            _ = try await test.history(thread, by: test.alice, .before(nil))
+            _ = try await test.history(thread, by: test.alice, .after(20))
+            _ = try await test.store.session(
+                tokenHash: [UInt8](repeating: 7, count: 32), policy: SessionPolicy())
+            _ = try await test.store.head(of: customer)
+            _ = try await test.store.inbox(of: alice, at: customer, before: nil, limit: 50)
+            _ = try await test.store.message(30, in: thread, for: alice, at: customer)
+            _ = try await test.store.participants(of: [thread])
+            _ = try await test.store.recentAuthors(of: thread, limit: 64)
+            try await test.change(.recall(thread, 40), by: test.alice)
+
+            #expect(recorder.statements.count > 15)
+            for statement in recorder.statements {
+                let plan = try await database.query("EXPLAIN " + statement).map { try $0.string(0) }
+                let scans = plan.contains { line in
+                    ["entry", "session", "participant"].contains { line.contains("Seq Scan on \($0)") }
+                }
+                #expect(!scans, "\(statement.rendered(for: .postgres).text)\n\(plan.joined(separator: "\n"))")
+            }
+        }
+    }
+
+    /// Fifty threads of two or more people, and as many sessions as a small customer has; statistics are up to date.
+    private func fill(_ test: StoreUnderTest, _ database: any SQLDatabase) async throws -> MessageThread.ID {
+        var threads: [MessageThread.ID] = []
+        for index in 0..<50 {
+            let other = index % 2 == 0 ? test.alice : test.carol
+            threads.append(try await test.thread(other, test.bob))
+        }
+        for start in stride(from: 0, to: Self.messages, by: 500) {
+            try await test.append(
+                (start..<start + 500).map {
+                    let index = $0 % threads.count
+                    let author = index % 2 == 0 ? test.alice : test.bob
+                    return test.message("message \($0)", in: threads[index], by: author)
+                })
+        }
+        let record = try await test.store.openSession(
+            for: test.alice, customerName: "Acme", device: nil, deviceName: "phone",
+            tokenHash: [UInt8](repeating: 7, count: 32), policy: SessionPolicy())
+        try await database.query(
+            """
+            INSERT INTO session (id, customer_id, user_id, device_id, token_hash, created_at, last_used_at, expires_at)
+            SELECT n, \(test.customer.id), \(test.alice.id), \(record.device.id), sha256(n::text::bytea),
+                \(.now), \(.now), \(Int64.max) FROM generate_series(1, \(Self.sessions)) n
+            """)
+        try await database.query(
+            """
+            INSERT INTO participant (thread_id, user_id, joined_number)
+            SELECT n, n, 1 FROM generate_series(1, \(Self.sessions)) n
+            """)
+        for table: SQL in ["entry", "session", "participant", "thread"] {
+            try await database.query("ANALYZE " + table)
+        }
+        return threads[0]
+    }
+}
+
+/// Passes everything on, and keeps the statements.
+private final class RecordingDatabase: SQLDatabase {
+    private let database: any SQLDatabase
+    private let kept = Mutex<[SQL]>([])
+
+    init(_ database: any SQLDatabase) { self.database = database }
+
+    var statements: [SQL] { kept.withLock { $0 } }
+    func forget() { kept.withLock { $0 = [] } }
+
+    private struct Session: SQLSession {
+        let session: any SQLSession
+        let keep: (SQL) -> Void
+
+        func run(_ sql: SQL) throws -> SQLResult {
+            keep(sql)
+            return try session.run(sql)
+        }
+
+        func runScript(_ text: String) throws { try session.runScript(text) }
+    }
+
+    var engine: SQLEngine { database.engine }
+
+    private func keep(_ sql: SQL) { kept.withLock { $0.append(sql) } }
+
+    func query(_ sql: SQL) async throws -> SQLResult {
+        keep(sql)
+        return try await database.query(sql)
+    }
+
+    func read<T: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> T) async throws -> T {
+        try await database.read { try body(Session(session: $0, keep: self.keep)) }
+    }
+
+    func write<T: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> T) async throws -> T {
+        try await database.write { try body(Session(session: $0, keep: self.keep)) }
+    }
+
+    func notify(channel: String, payload: String) async throws {
+        try await database.notify(channel: channel, payload: payload)
+    }
+
+    func notifications(on channel: String) -> AsyncStream<String> { database.notifications(on: channel) }
+    func run() async throws { try await database.run() }
+    func close() async { await database.close() }
+}
