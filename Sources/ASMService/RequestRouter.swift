@@ -210,6 +210,9 @@ extension RequestRouter {
         -> LinkResponse.OneOf_Body
     {
         do { try limits.check(subject: wish.subject) } catch { throw Refusal(error) }
+        guard !wish.subject.holdsNUL else {
+            throw Refusal(.badRequest, "The subject holds a NUL, which a subject cannot hold.")
+        }
         var participants: [User.ID] = []
         for id in wish.participants.map(User.ID.init(rawValue:)) where !participants.contains(id) {
             participants.append(id)

@@ -46,6 +46,7 @@ actor CustomerFeed {
     nonisolated let work: BackgroundWork
     nonisolated let metrics: LogMetrics
     nonisolated let sessionDirectory: SessionDirectory
+    private nonisolated let sent: SentRequests
     private nonisolated let inbox = Mutex<(events: [Event], isRunning: Bool)>(([], false))
     private nonisolated let followed = Mutex<LogPosition>(0)
 
@@ -59,13 +60,14 @@ actor CustomerFeed {
 
     init(
         customer: Customer.ID, store: Store, work: BackgroundWork, metrics: LogMetrics,
-        sessionDirectory: SessionDirectory
+        sessionDirectory: SessionDirectory, sent: SentRequests
     ) {
         self.customer = customer
         self.store = store
         self.work = work
         self.metrics = metrics
         self.sessionDirectory = sessionDirectory
+        self.sent = sent
     }
 
     /// How far the log has been followed; 0 before the first look.
@@ -144,6 +146,7 @@ actor CustomerFeed {
 extension CustomerFeed {
     /// Delivers own commits that continue the log; others wait until what lies between was read.
     private func take(_ entries: [CommittedEntry]) async throws {
+        sent.forget(entries)
         var isGap = false
         var batch: [CommittedEntry] = []
         for entry in entries {
@@ -174,7 +177,10 @@ extension CustomerFeed {
             guard dense.count == entries.count else {
                 throw FeedError.hole(after: position + Int64(dense.count))
             }
-            try await deliver(entries.map { CommittedEntry($0, origin: stash[$0.position]?.origin) })
+            try await deliver(
+                entries.map {
+                    CommittedEntry($0, origin: stash[$0.position]?.origin ?? sent.origin(of: $0))
+                })
             if entries.count < Self.readLimit { return }
         }
     }
@@ -260,11 +266,25 @@ extension CustomerFeed {
     }
 
     private func keep(_ entry: LogEntry) {
+        if case .recalled(let number) = entry.content { forgetText(of: number, in: entry.thread) }
         tail.append(entry)
         tailSize += entry.textBytes
         while tail.count > Self.tailEntries || tailSize > Self.tailBytes, let oldest = tail.popFirst() {
             tailSize -= oldest.textBytes
         }
+    }
+
+    /// Who resumes after a recall must not get the text from memory that the database no longer has.
+    private func forgetText(of number: EntryNumber, in thread: MessageThread.ID) {
+        guard let index = tail.lastIndex(where: { $0.number == number && $0.thread == thread }) else {
+            return
+        }
+        let old = tail[index]
+        tailSize -= old.textBytes
+        tail[index] = LogEntry(
+            position: old.position, thread: old.thread, number: old.number, author: old.author,
+            device: old.device, clientID: old.clientID, at: old.at, content: .recalledMessage)
+        tailSize += tail[index].textBytes
     }
 
     private func obey(_ control: ControlEntry) {

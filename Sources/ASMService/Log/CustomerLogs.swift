@@ -42,10 +42,12 @@ final class CustomerLogs: Service {
     func log(of customer: Customer.ID) -> CustomerLog {
         logs.withLock { logs in
             if let log = logs[customer] { return log }
+            let sent = SentRequests()
             let feed = CustomerFeed(
-                customer: customer, store: store, work: work, metrics: metrics, sessionDirectory: directory)
+                customer: customer, store: store, work: work, metrics: metrics, sessionDirectory: directory,
+                sent: sent)
             let appender = LogAppender(
-                customer: customer, store: store, standing: standing, work: work, metrics: metrics
+                customer: customer, store: store, standing: standing, work: work, metrics: metrics, sent: sent
             ) { [weak self] entries in
                 feed.tell(.committed(entries))
                 self?.announce(customer)

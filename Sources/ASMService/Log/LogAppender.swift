@@ -65,12 +65,13 @@ final class LogAppender: Sendable {
     private let standing: ServerStanding
     private let work: BackgroundWork
     private let metrics: LogMetrics
+    private let sent: SentRequests
     private let committed: @Sendable ([CommittedEntry]) -> Void
 
     /// - Parameter committed: told after each commit, in commit order, what it added to the log.
     init(
         customer: Customer.ID, store: Store, standing: ServerStanding, work: BackgroundWork,
-        metrics: LogMetrics,
+        metrics: LogMetrics, sent: SentRequests,
         committed: @escaping @Sendable ([CommittedEntry]) -> Void
     ) {
         self.customer = customer
@@ -78,6 +79,7 @@ final class LogAppender: Sendable {
         self.standing = standing
         self.work = work
         self.metrics = metrics
+        self.sent = sent
         self.committed = committed
     }
 
@@ -199,6 +201,7 @@ extension LogAppender {
         do {
             guard let fence = standing.fence else { throw StoreError.superseded }
             let began = ContinuousClock.now
+            sent.note(messages.map { ($0.message, $0.origin) })
             let result = try await store.append(batch, for: customer, fence: fence)
             metrics.appended(messages.count + result.receiptEntries.count, in: ContinuousClock.now - began)
             standing.inTouch()
@@ -237,7 +240,10 @@ extension LogAppender {
         entries.reserveCapacity(messages.count + result.receiptEntries.count)
         for (waiting, outcome) in zip(messages, result.outcomes) {
             replies.add(outcome, to: waiting.reply)
-            guard case .success(let place) = outcome, !place.replayed else { continue }
+            guard case .success(let place) = outcome, !place.replayed else {
+                sent.forget(waiting.message)
+                continue
+            }
             entries.append(CommittedEntry(waiting.message.entry(at: place), origin: waiting.origin))
         }
         for entry in result.receiptEntries {
@@ -262,7 +268,10 @@ extension LogAppender {
             Logger.current.warning("An append failed", metadata: ["error": "\(error)"])
         }
         if case StoreError.superseded = error { standing.superseded() }
-        for waiting in messages { waiting.reply.refuse(refusal) }
+        for waiting in messages {
+            sent.forget(waiting.message)
+            waiting.reply.refuse(refusal)
+        }
     }
 }
 

@@ -43,8 +43,14 @@ struct LogIn: Sendable {
         guard attempt.password.open.utf8.count <= Self.passwordBytes,
             attempt.deviceName.utf8.count <= Self.deviceNameBytes
         else { throw Refusal(.badRequest, "The password or the device's name is too long.") }
+        guard !attempt.deviceName.holdsNUL else {
+            throw Refusal(.badRequest, "The device's name holds a character that names cannot hold.")
+        }
 
-        let accounts = try await store.credentials(login: attempt.login, customer: attempt.customer)
+        // Nobody has a name with a NUL, and PostgreSQL's text cannot hold one.
+        let isNobody = attempt.login.holdsNUL || attempt.customer?.holdsNUL == true
+        let accounts =
+            isNobody ? [] : try await store.credentials(login: attempt.login, customer: attempt.customer)
         // Two customers with this login and none named: as wrong as a wrong password, and as slow.
         let account = accounts.count == 1 ? accounts[0] : nil
         if let account, account.lockedForMicroseconds > 0 {
@@ -66,4 +72,9 @@ struct LogIn: Sendable {
             tokenHash: SessionDirectory.hash(token), policy: policy)
         return (token, session)
     }
+}
+
+extension String {
+    /// Whether the text holds a NUL, which PostgreSQL's text (names, subjects) cannot hold; message bodies can.
+    var holdsNUL: Bool { utf8.contains(0) }
 }

@@ -51,6 +51,8 @@ extension RequestRouter {
     }
 
     private func findUsers(_ wish: LinkFindUsers, _ customer: Customer.ID) async throws -> LinkUsers {
+        // Nobody has a name with a NUL, and PostgreSQL's text cannot hold one.
+        guard !wish.search.holdsNUL, !wish.logins.contains(where: \.holdsNUL) else { return LinkUsers() }
         let limit = min(max(Int(wish.limit), 1), Self.usersLimit)
         let found =
             wish.logins.isEmpty
