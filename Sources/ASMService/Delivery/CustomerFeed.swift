@@ -135,6 +135,7 @@ actor CustomerFeed {
         case .attach(_, let request), .caughtUp(_, let request, _, _):
             request.reply.refuse(Refusal(failure: error))
         case .committed(let entries):
+            sent.forget(entries)
             for entry in entries where entry.entry.position > position { stashAway(entry) }
         default: break
         }
