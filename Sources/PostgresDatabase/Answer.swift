@@ -27,6 +27,11 @@ final class Answer: @unchecked Sendable {
         case ("22", _): .statement(code: code, message: withoutQuotedText(message))
         case (_, "25006"): .readOnly(message)
         case (_, "53100"): .diskFull(message)
+        case ("40", _), (_, "55P03"): .conflict(code: code, message: message)
+        // A server that stops may have committed already and only lack the standby's word.
+        case (_, "57P01"), (_, "57P02"): .unknownOutcome("\(message) (\(code))")
+        // Too many connections or out of memory, starting, cancelled: the server, not the statement.
+        case ("08", _), ("53", _), ("57", _): .unavailable("\(message) (\(code))")
         default: .statement(code: code, message: message)
         }
     }

@@ -17,7 +17,7 @@ struct ConnectionString: Sendable {
     /// Set on the server for each session. A server of ours that hangs must not hold others up, and a statement
     /// whose client has gone must end by itself.
     private static let sessionOptions = """
-        -c idle_in_transaction_session_timeout=10s -c lock_timeout=3s -c client_connection_check_interval=2s
+        -c idle_in_transaction_session_timeout=3s -c lock_timeout=3s -c client_connection_check_interval=2s
         """
 
     init(url: String) throws {

@@ -26,8 +26,6 @@ final class SessionPool: Sendable {
 
     /// How long a thread pauses before it tries again to connect, in microseconds.
     private static let connectPause: UInt32 = 100_000
-    /// Another transaction was in the way: this one changed nothing and may run again.
-    private static let inTheWay: Set<String> = ["40001", "40P01", "55P03"]
 
     private let string: ConnectionString
     private let limits: PostgresLimits
@@ -86,11 +84,7 @@ final class SessionPool: Sendable {
             throw SQLError.overloaded("no session became free within \(limits.waitingTime)")
         }
         for _ in 1..<limits.transactionAttempts {
-            do { return try runOnce(kind, latestStart, body) } catch SQLError.statement(let code, _)
-                where Self.inTheWay.contains(code)
-            {
-                continue
-            }
+            do { return try runOnce(kind, latestStart, body) } catch SQLError.conflict { continue }
         }
         return try runOnce(kind, latestStart, body)
     }

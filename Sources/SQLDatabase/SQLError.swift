@@ -8,6 +8,8 @@ package enum SQLError: Error, Sendable, Hashable {
     case unknownOutcome(String)
     /// Too many callers wait for the database; the statement was definitely not executed.
     case overloaded(String)
+    /// Another transaction was in the way (a deadlock, a lock that took too long): nothing was changed, try again.
+    case conflict(code: String, message: String)
     /// A constraint refused the change. The name is the engine's: on SQLite, where it gives one, `table.column`.
     case constraint(name: String, message: String)
     /// The database takes no writes.
@@ -28,6 +30,7 @@ extension SQLError: CustomStringConvertible {
         case .unavailable(let reason): "database unavailable: \(reason)"
         case .unknownOutcome(let reason): "outcome unknown: \(reason)"
         case .overloaded(let reason): "database overloaded: \(reason)"
+        case .conflict(let code, let message): "in the way of another transaction: \(message) (\(code))"
         case .constraint(let name, let message): "constraint \(name): \(message)"
         case .readOnly(let reason): "database is read-only: \(reason)"
         case .diskFull(let reason): "database disk full: \(reason)"

@@ -80,6 +80,34 @@ struct EnginePostgresTests {
         }
     }
 
+    @Test("A statement that waits too long for a lock is in conflict, not wrong, and succeeds once the lock is gone")
+    func lockThatTakesTooLong() async throws {
+        try await withDatabase(on: .postgres) { database in
+            try await database.query("CREATE TABLE t (id bigint PRIMARY KEY, n bigint NOT NULL)")
+            try await database.query("INSERT INTO t VALUES (1, 0)")
+            async let holder: Void = database.write { session in
+                try session.run("UPDATE t SET n = 1 WHERE id = 1")
+                try session.run("SELECT pg_sleep(4)")
+            }
+            // The lock is held once the sleep has begun.
+            let sleeper: SQL = """
+                SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'
+                """
+            while try await database.query(sleeper).isEmpty {}
+
+            let error = await #expect(throws: SQLError.self) {
+                try await database.query("UPDATE t SET n = 2 WHERE id = 1")
+            }
+
+            guard case .conflict("55P03", _) = error else {
+                Issue.record("expected a conflict, got \(String(describing: error))")
+                return
+            }
+            try await holder
+            try await #expect(database.query("UPDATE t SET n = 2 WHERE id = 1").affectedRows == 1)
+        }
+    }
+
     @Test("A transaction whose failed statement was ignored is not taken for committed")
     func ignoredFailure() async throws {
         try await withDatabase(on: .postgres) { database in
