@@ -1,0 +1,13 @@
+import NIOCore
+import NIOPosix
+
+/// A loopback port that nobody listens at, for programs that cannot choose one themselves.
+enum FreePort {
+    static func find() async throws -> Int {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = channel.localAddress?.port ?? 0
+        try await channel.close()
+        return port
+    }
+}

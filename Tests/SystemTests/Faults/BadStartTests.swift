@@ -1,0 +1,124 @@
+import Domain
+import Foundation
+import TestSupport
+import Testing
+
+/// Expects that a command ends soon, with a status other than 0 and one clear line that says what to do.
+func expectFailure(
+    _ arguments: [String], saying words: [String], within limit: Duration = .seconds(20),
+    sourceLocation: SourceLocation = #_sourceLocation
+) async throws {
+    let ended = try await Program.run(arguments, within: limit)
+    let text = ended.errorText
+    let lines = text.split(separator: "\n")
+    let said = Comment(rawValue: text)
+    #expect(ended.exitStatus != 0, said, sourceLocation: sourceLocation)
+    let errors = lines.filter { $0.hasPrefix("Error: ") }
+    #expect(errors.count == 1, said, sourceLocation: sourceLocation)
+    // A line of the log may precede it, and how to use the command may follow; no more.
+    #expect(lines.count <= 4, said, sourceLocation: sourceLocation)
+    for word in words {
+        #expect(
+            errors.first?.contains(word) == true, "\(word) is not in: \(text)", sourceLocation: sourceLocation
+        )
+    }
+}
+
+extension SystemTests {
+    @Suite("Commands that cannot do what they should", .serialized)
+    struct BadStartTests {
+        @Test(
+            "a database that is not there is named, and whether it or its server is missing",
+            .timeLimit(.minutes(1)))
+        func wrongDatabase() async throws {
+            let postgres = try PostgresServer.shared()
+            let nobody = try await FreePort.find()
+
+            try await expectFailure(
+                ["service", "--database", postgres.url(database: "absent"), "--listen", "127.0.0.1:0"],
+                saying: ["absent", "does not exist"])
+            try await expectFailure(
+                ["service", "--database", "postgresql://postgres@127.0.0.1:\(nobody)/asm"],
+                saying: ["127.0.0.1:\(nobody)", "cannot be reached"])
+            try await expectFailure(
+                ["service", "--database", "mysql://127.0.0.1/asm"], saying: ["mysql", "expected sqlite:PATH"])
+            try await expectFailure(
+                ["service", "--database", "sqlite:/nowhere/at/all/asm.sqlite"],
+                saying: ["/nowhere/at/all", "does not exist"])
+        }
+
+        @Test("a schema newer than this program knows is left alone", .timeLimit(.minutes(1)))
+        func newerSchema() async throws {
+            let postgres = try PostgresServer.shared()
+            let url = try postgres.createDatabase()
+            let name = String(url.split(separator: "/").last ?? "")
+            _ = try await Program.run(["migrate", "--database", url])
+            try postgres.execute(
+                """
+                INSERT INTO schema_version (number, name, at)
+                SELECT 9999, 'from the future', max(at) FROM schema_version
+                """,
+                database: name)
+
+            for command in ["service", "migrate"] {
+                try await expectFailure(
+                    [command, "--database", url], saying: ["9999", "newer"])
+            }
+        }
+
+        @Test("a port in use is named", .timeLimit(.minutes(1)))
+        func portInUse() async throws {
+            let deployment = try await Deployment(services: 1, webs: 1, users: 1)
+            let taken = deployment.webs[0].port
+
+            try await expectFailure(
+                [
+                    "web-service", "--server", deployment.services[0].address, "--listen",
+                    "127.0.0.1:\(taken)",
+                ],
+                saying: ["127.0.0.1:\(taken)", "another process uses this port"])
+            try await expectFailure(
+                ["service", "--database", deployment.databaseURL, "--listen", "127.0.0.1:\(taken)"],
+                saying: ["127.0.0.1:\(taken)", "another process uses this port"])
+            try await withTemporaryFolder { folder in
+                try await expectFailure(
+                    ["up", "--data", folder, "--web-port", "\(taken)"],
+                    saying: ["127.0.0.1:\(taken)", "another process uses this port"])
+            }
+        }
+
+        @Test(
+            "a typo in the Server list is shown: which entry, and what is expected", .timeLimit(.minutes(1)))
+        func serverListTypo() async throws {
+            try await expectFailure(
+                ["web-service", "--server", "127.0.0.1:7400,10.0.0.12", "--listen", "127.0.0.1:0"],
+                saying: ["entry 2", "10.0.0.12", "expected HOST:PORT"])
+            try await expectFailure(
+                ["web-service", "--server", "127.0.0.1:74OO", "--listen", "127.0.0.1:0"],
+                saying: ["entry 1", "74OO", "expected HOST:PORT"])
+        }
+
+        @Test(
+            "asm send - stops at a line that is not UTF-8, names it, and has stored what was before it",
+            .timeLimit(.minutes(1)))
+        func invalidLine() async throws {
+            let deployment = try await Deployment(services: 1, webs: 1, users: 2)
+            let reader = try await deployment.person(2, at: 0)
+            let input = Array("first\nsecond\nbad ".utf8) + [0xC3, 0x28] + Array("\nfourth\n".utf8)
+
+            let ended = try await Program.run(
+                [
+                    "send", "--web", "\(deployment.webs[0])", "--login", "user1", "--password-file",
+                    deployment.passwordFile, "--to", "user2", "-",
+                ], input: input)
+
+            #expect(ended.exitStatus != 0)
+            #expect(ended.errorText.contains("Line 3 is not UTF-8"), Comment(rawValue: ended.errorText))
+            try await reader.untilSeen(2)
+            let thread = try #require(reader.state.value.seen.first?.thread)
+            let texts = try await deployment.webs[0].history(of: thread, as: reader.login)
+                .compactMap { $0["text"].text }
+            #expect(texts == ["first", "second"], deployment.report)
+        }
+    }
+}
