@@ -141,6 +141,9 @@ extension PoolCore {
         let beginsAnew = attached.resync || session.cursor?.epoch != attached.cursor.epoch
         if beginsAnew { session.cursor = attached.cursor }
         if isFirst {
+            var attached = attached
+            // What was missed is still to come: until then the client stands where it said it did.
+            if let cursor = session.cursor { attached.cursor = cursor }
             session.sink?.attached(attached)
         } else {
             counters.reattached.add()

@@ -54,3 +54,22 @@ private final class WeatheredTraffic: Traffic {
         }
     }
 }
+
+/// Lets a live connection come to its `welcome`, and nothing after it.
+final class WelcomeOnly: Traffic {
+    private static let end = Array(#""resync":false}"#.utf8)
+
+    private var answered: [UInt8] = []
+    private var isOver = false
+
+    func fromClient(_ bytes: ByteBuffer) -> Verdict { .forward([bytes]) }
+
+    func fromServer(_ bytes: ByteBuffer) -> Verdict {
+        if isOver { return .forward([]) }
+        let before = answered.count
+        answered += Array(bytes.readableBytesView)
+        guard let end = answered.firstRange(of: Self.end) else { return .forward([bytes]) }
+        isOver = true
+        return .forward([ByteBuffer(bytes: answered[before..<end.upperBound])])
+    }
+}

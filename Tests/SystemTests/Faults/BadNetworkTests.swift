@@ -37,7 +37,7 @@ extension SystemTests {
             }
 
             #expect(Record.longestSilence(of: people) <= .seconds(7))
-            #expect(try await record.check([talk], at: deployment.webs) == [], deployment.report)
+            try await record.expectKept([talk], at: deployment.webs, deployment.report)
             #expect(record.acknowledged == 1_600, deployment.report)
             #expect(people.allSatisfy { $0.state.value.welcomes == 1 && $0.state.value.ends.isEmpty })
             withExtendedLifetime(proxies) {}

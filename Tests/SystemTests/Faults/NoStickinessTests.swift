@@ -81,8 +81,7 @@ extension SystemTests {
                 }
 
                 #expect(servers == ["web1", "web2"])
-                #expect(
-                    try await record.check([talk], at: [balancer] + deployment.webs) == [], deployment.report)
+                try await record.expectKept([talk], at: [balancer] + deployment.webs, deployment.report)
                 #expect(record.acknowledged == 12)
                 let live = try await deployment.webs.asyncMap {
                     try await $0.metric("asm_web_live_clients") ?? 0

@@ -23,10 +23,21 @@ final class Record: Sendable {
         return zip(times, times.dropFirst()).map { $1 - $0 }.max() ?? .zero
     }
 
+    /// Expects that no promise was broken, as `check` finds.
+    /// - Parameter report: what the servers said.
+    func expectKept(
+        _ talks: [Talk], at webs: [Web], _ report: Comment, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let broken = try await check(talks, at: webs)
+        #expect(
+            broken.isEmpty, "\(broken.count) promises broken: \(broken.prefix(8))\n\(report.rawValue)",
+            sourceLocation: sourceLocation)
+    }
+
     /// Waits until everybody has seen what the others sent, reads all histories everywhere, and checks.
     ///
     /// What does not come in time is not an error here: the checker reports it as lost.
-    func check(_ talks: [Talk], at webs: [Web]) async throws -> [BrokenPromise] {
+    private func check(_ talks: [Talk], at webs: [Web]) async throws -> [BrokenPromise] {
         var history = current
         for talk in talks {
             for person in talk.people {
