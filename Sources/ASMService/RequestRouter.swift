@@ -84,7 +84,7 @@ extension RequestRouter {
             return reply.refuse(SessionDirectory.unauthenticated)
         }
         guard let draft = draft(message, from: record, reply: reply) else { return }
-        logs.log(of: record.user.customer).appender.append(draft, origin: session.address, reply: reply)
+        logs.log(of: record.user.customer).appender.append(draft, from: session, reply: reply)
     }
 
     /// The message to append; nil when it was refused.
@@ -179,7 +179,7 @@ extension RequestRouter {
         switch request.body {
         case .sendMessage(let message):
             if let draft = draft(message, from: caller, reply: reply) {
-                logs.log(of: caller.user.customer).appender.append(draft, origin: .none, reply: reply)
+                logs.log(of: caller.user.customer).appender.append(draft, from: nil, reply: reply)
             }
             return nil
         case .markReceipt(let receipt):

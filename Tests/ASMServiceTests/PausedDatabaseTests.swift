@@ -42,6 +42,50 @@ struct PausedDatabaseTests {
         postgres.stop()
     }
 
+    @Test("A message whose outcome is not known is not overtaken by later ones of its session")
+    func keepsTheOrder() async throws {
+        try await withCluster { test, connect in
+            let thread = try await test.thread("alice", "bob")
+            let web = try test.web(try await test.server(on: connect()))
+            let alice = try await web.session("alice")
+            let bob = try await web.session("bob")
+            let other = try connect()
+            let isHeld = Watched(false)
+            let customer = test.customer.id.rawValue
+            // Longer than `lock_timeout`, so that the first append fails; shorter than two of them.
+            async let holder: Void = other.write { session in
+                try session.run("SELECT 1 FROM log_head WHERE customer_id = \(customer) FOR UPDATE")
+                isHeld.change { $0 = true }
+                try session.run("SELECT pg_sleep(4)")
+            }
+            await isHeld.until { $0 }
+
+            let answered = Watched(0)
+            for number in 1...20 {
+                let message = LinkSendMessage("\(number)", in: thread, .random())
+                alice.link.send(message) { result in
+                    if case .success = result { answered.change { $0 += 1 } }
+                }
+                // The first one is in a batch of its own, which waits for the lock, before the others come.
+                if number == 1 { try await untilSomebodyWaits(test.store.database) }
+            }
+            try await holder
+            await answered.until { $0 == 20 }
+
+            await bob.until(text: "20")
+            #expect(bob.texts == (1...20).map { "\($0)" })
+        }
+    }
+
+    private func untilSomebodyWaits(_ database: any SQLDatabase) async throws {
+        let waiting: SQL = """
+            SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+            """
+        try await eventually("an append waits for the lock") {
+            (try? await database.query(waiting).isEmpty) == false
+        }
+    }
+
     /// The server's first process and all its children.
     private func serverProcesses(_ database: any SQLDatabase) async throws -> [Int32] {
         let backend = try await database.query("SELECT pg_backend_pid()::bigint")[0].int(0)

@@ -155,7 +155,7 @@ struct TestSession: Sendable {
 }
 
 extension LinkSendMessage {
-    fileprivate init(_ text: String, in thread: MessageThread.ID, _ clientID: ClientID) {
+    init(_ text: String, in thread: MessageThread.ID, _ clientID: ClientID) {
         self.init()
         self.thread = thread.rawValue
         self.text = text

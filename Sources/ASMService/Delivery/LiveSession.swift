@@ -18,7 +18,12 @@ struct SessionAddress: Hashable, Sendable {
 final class LiveSession: Sendable {
     let address: SessionAddress
     let connection: LinkConnection
-    private let state = Mutex<(record: SessionRecord?, isClosed: Bool)>((nil, false))
+    private struct State {
+        var record: SessionRecord?
+        var isClosed = false
+        var isBroken = false
+    }
+    private let state = Mutex(State())
 
     init(number: UInt64, connection: LinkConnection) {
         address = SessionAddress(connection: connection.id, session: number)
@@ -28,9 +33,13 @@ final class LiveSession: Sendable {
     /// Whose session it is; nil until its token was accepted.
     var record: SessionRecord? { state.withLock { $0.isClosed ? nil : $0.record } }
     var isClosed: Bool { state.withLock { $0.isClosed } }
+    /// Set when a message's outcome is not known: nothing more is taken from the session until it is attached anew,
+    /// so that no later message overtakes the one that will be repeated.
+    var isBroken: Bool { state.withLock { $0.isBroken } }
 
     func accept(_ record: SessionRecord) { state.withLock { $0.record = record } }
     func close() { state.withLock { $0.isClosed = true } }
+    func breakOff() { state.withLock { $0.isBroken = true } }
 }
 
 /// An entry that was committed or read, and the session that caused it, which knows it from its answer.

@@ -35,8 +35,11 @@ final class LogAppender: Sendable {
 
     fileprivate struct Waiting {
         let message: NewMessage
-        let origin: SessionAddress
+        /// The live session that sent it; nil when it came by a request of its own.
+        let session: LiveSession?
         let reply: ReplyAddress
+
+        var origin: SessionAddress { session?.address ?? .none }
     }
 
     fileprivate struct ReceiptKey: Hashable {
@@ -84,10 +87,10 @@ final class LogAppender: Sendable {
     }
 
     /// Queues a message; its answer goes to `reply` after the commit.
-    func append(_ message: NewMessage, origin: SessionAddress, reply: ReplyAddress) {
+    func append(_ message: NewMessage, from session: LiveSession?, reply: ReplyAddress) {
         let (isFull, mustStart) = state.withLock { state in
             guard state.queue.count < Self.queueEntries else { return (true, false) }
-            state.queue.append(Waiting(message: message, origin: origin, reply: reply))
+            state.queue.append(Waiting(message: message, session: session, reply: reply))
             return (false, state.startAppending())
         }
         if isFull {
@@ -120,12 +123,22 @@ final class LogAppender: Sendable {
         }
     }
 
+    private static let outOfTurn = Refusal(
+        .unavailable, "A message before this one has no known outcome yet: repeat both, in their order.",
+        retryAfterMilliseconds: 500)
+
     private func start() {
         work.start { [self] in await appendUntilEmpty() }
     }
 
     private func appendUntilEmpty() async {
-        while let batch = takeBatch() { await append(batch.messages, batch.receipts) }
+        while let batch = takeBatch() {
+            let broken = batch.messages.filter { $0.session?.isBroken == true }
+            for waiting in broken { waiting.reply.refuse(Self.outOfTurn) }
+            let messages =
+                broken.isEmpty ? batch.messages : batch.messages.filter { $0.session?.isBroken != true }
+            await append(messages, batch.receipts)
+        }
     }
 }
 
@@ -270,6 +283,7 @@ extension LogAppender {
         if case StoreError.superseded = error { standing.superseded() }
         for waiting in messages {
             sent.forget(waiting.message)
+            if refusal.code == .unavailable { waiting.session?.breakOff() }
             waiting.reply.refuse(refusal)
         }
     }
