@@ -210,6 +210,27 @@ struct LiveTests {
         }
     }
 
+    @Test("An upgrade on a connection that has served a request is answered 421, so that it is tried on another")
+    func asksForAnotherConnection() async throws {
+        try await withWeb { web in
+            let client = try await web.connect()
+            #expect(try await client.request("GET", "/healthz").status == 200)
+
+            #expect(try await client.upgrade([:]).status == 421)
+
+            client.close()
+        }
+    }
+
+    @Test("The offer of another protocol is ignored, and the request answered")
+    func ignoresOtherProtocols() async throws {
+        try await withWeb { web in
+            let offer = ["Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"]
+            let answer = try await web.request("GET", "/healthz", offer)
+            #expect(answer.status == 200)
+        }
+    }
+
     @Test("2,000 messages sent without waiting are all acknowledged, in order: beyond 256 the server stops reading")
     func holdsManySends() async throws {
         try await withWeb { web in

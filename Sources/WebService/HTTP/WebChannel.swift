@@ -43,6 +43,10 @@ struct WebChannel: ServerChildChannel, HTTPChannelHandler {
             configuration.decoderConfiguration.maxHeaderFieldCount = gate.hub.limits.headFields
             let outcome = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
                 configuration: configuration)
+            let upgradeHandler = try channel.pipeline.syncOperations.handler(
+                type: NIOTypedHTTPServerUpgradeHandler<Outcome>.self)
+            try channel.pipeline.syncOperations.addHandler(
+                LiveGatekeeper(gate: gate, deadlines: deadlines), position: .before(upgradeHandler))
             try channel.pipeline.syncOperations.addHandler(faults)
             return Value(outcome: outcome, channel: channel)
         }

@@ -20,6 +20,9 @@ struct LiveGate: Sendable {
         guard head.method == .GET, path == ServiceAPI.live.path else {
             return Refusal(.notFound, "Live connections are made at \(ServiceAPI.live.path).")
         }
+        guard head.headers["Sec-WebSocket-Version"] == ["13"], head.headers["Sec-WebSocket-Key"].count == 1 else {
+            return Refusal(.badRequest, "This address speaks WebSocket (RFC 6455, version 13) only.")
+        }
         return refusal(origins: head.headers["Origin"], host: head.headers.first(name: "Host"))
     }
 
