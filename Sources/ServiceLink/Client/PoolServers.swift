@@ -283,7 +283,12 @@ extension PoolCore {
         if silence > TimeAmount(limits.pongWithin) { return leave(connection, because: .silent) }
         if connection.pingAt <= now {
             connection.pingAt = now + TimeAmount(limits.pingEvery)
-            connection.send(LinkFrame.with { $0.ping = LinkPing() })
+            // A server that is there may still be unable to serve: one that lost its database, or was superseded.
+            if connection.server.state == .healthy {
+                askStatus(connection)
+            } else {
+                connection.send(LinkFrame.with { $0.ping = LinkPing() })
+            }
         }
         let server = connection.server
         if server.state == .refusing, server.retryAt <= now {
