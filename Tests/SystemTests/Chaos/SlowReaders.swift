@@ -19,6 +19,7 @@ final class SlowReaders: Sendable {
     }
 
     private static let receiveBufferBytes: Int32 = 4_096
+    private static let drainBufferBytes: Int32 = 1 << 20
     private static let trickleBytes = 16
     private static let patience = timeval(tv_sec: 3, tv_usec: 0)
     private static let queue = DispatchQueue(label: "slow-readers")
@@ -52,6 +53,8 @@ final class SlowReaders: Sendable {
     }
 
     private static func drain(_ socket: Int32) -> End {
+        var size = drainBufferBytes
+        setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
         let resync = Data(#""kind":"resync""#.utf8)
         var tail = Data()
         var chunk = [UInt8](repeating: 0, count: 1 << 16)

@@ -5,7 +5,7 @@ import Testing
 
 /// Expects that a command ends soon, with a status other than 0 and one clear line that says what to do.
 func expectFailure(
-    _ arguments: [String], saying words: [String], within limit: Duration = .seconds(20),
+    _ arguments: [String], saying words: [String], within limit: Duration = .seconds(10),
     sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
     let ended = try await Program.run(arguments, within: limit)

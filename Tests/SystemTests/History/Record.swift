@@ -4,6 +4,9 @@ import Testing
 
 /// The history of a running test, written by many at once.
 final class Record: Sendable {
+    /// How long what was acknowledged may take to be seen by everybody.
+    private static let patience = Duration.seconds(15)
+
     private let history = Mutex(DeliveryHistory())
 
     var current: DeliveryHistory { history.withLock { $0 } }
@@ -39,6 +42,7 @@ final class Record: Sendable {
     /// What does not come in time is not an error here: the checker reports it as lost.
     private func check(_ talks: [Talk], at webs: [Web]) async throws -> [BrokenPromise] {
         var history = current
+        let deadline = ContinuousClock.now + Self.patience
         for talk in talks {
             for person in talk.people {
                 let expected = Set(
@@ -47,7 +51,7 @@ final class Record: Sendable {
                         return send.thread == talk.thread && send.author != person.name
                     }.map(\.id))
                 // Not having seen everything is found below, with the names of what is missing.
-                _ = try? await person.state.until("everything should be seen", within: .seconds(15)) {
+                _ = try? await person.state.until("everything should be seen", within: deadline - .now) {
                     state in
                     expected.isSubset(of: Set(state.seen.compactMap(\.clientID))) ? true : nil
                 }
