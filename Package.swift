@@ -141,12 +141,32 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("DomainTests", ["Domain"]),
         tests("StorageTests", ["Store", "SQLDatabase", "PostgresDatabase", "SQLiteDatabase", "Domain"]),
-        tests("ServiceLinkTests", ["ServiceLink", "Domain", .nioCore, .nioPosix, .protobuf]),
-        tests("ASMServiceTests", ["ASMService", "Store", "Domain", "ServiceLink"]),
-        tests("WebServiceTests", ["WebService", "ASMService", "ServiceLink", "Domain"]),
-        tests("ASMClientTests", ["ASMClient", "Domain"]),
+        tests(
+            "ServiceLinkTests",
+            [
+                "ServiceLink", "Domain", "Observability", .nioCore, .nioPosix, .nioConcurrency, .protobuf,
+                .logging,
+                .lifecycle,
+            ]),
+        tests(
+            "ASMServiceTests",
+            [
+                "ASMService", "Store", "Domain", "ServiceLink", "Observability", "SQLDatabase",
+                "PostgresDatabase",
+                .nioPosix, .protobuf,
+            ]),
+        tests(
+            "WebServiceTests",
+            [
+                "WebService", "ServiceLink", "Domain", "Observability", .httpTypes, .nioCore, .nioPosix,
+                .logging,
+                .lifecycle,
+            ]),
+        tests(
+            "ASMClientTests", ["ASMClient", "Bench", "Domain", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket]),
         tests("ArchitectureTests", []),
-        tests("SystemTests", ["ASMClient", "Domain", "asm", .asyncHTTPClient]),
+        tests(
+            "SystemTests", ["ASMClient", "Domain", "asm", .asyncHTTPClient, .nioCore, .nioPosix, .nioHTTP1]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -2,7 +2,8 @@
 ///
 /// Random, so that an id tells nothing about how many there are; 63 bits, so that every key and index of the log
 /// stays narrow (docs/decisions/0003-narrow-keys.md).
-package struct Identifier<Subject>: RawRepresentable, Hashable, Sendable, Comparable, CustomStringConvertible {
+package struct Identifier<Subject>: RawRepresentable, Hashable, Sendable, Comparable, CustomStringConvertible
+{
     package let rawValue: Int64
 
     package init(rawValue: Int64) { self.rawValue = rawValue }

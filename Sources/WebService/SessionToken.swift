@@ -4,7 +4,8 @@ import Domain
 struct SessionToken: Sendable {
     /// The longest token that is looked at, in characters.
     private static let lengthLimit = 128
-    private static let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+    private static let letters = Array(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
     let bytes: [UInt8]
 

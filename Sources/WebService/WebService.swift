@@ -28,7 +28,8 @@ package final class WebService: Service {
 
     /// - Parameter whenListening: called once with the port, as soon as clients can connect.
     package init(
-        configuration: WebServiceConfiguration, group: any EventLoopGroup, metrics: MetricRegistry = MetricRegistry(),
+        configuration: WebServiceConfiguration, group: any EventLoopGroup,
+        metrics: MetricRegistry = MetricRegistry(),
         logger: Logger, whenListening: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         self.configuration = configuration

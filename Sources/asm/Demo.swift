@@ -25,14 +25,17 @@ struct Demo {
             _ = try await store.addUser(
                 login: person.login, name: person.name, passwordHash: hash, to: customer.id)
         }
-        guard FileManager.default.createFile(
-            atPath: file, contents: Data(password.utf8), attributes: [.posixPermissions: 0o600])
+        guard
+            FileManager.default.createFile(
+                atPath: file, contents: Data(password.utf8), attributes: [.posixPermissions: 0o600])
         else { throw CocoaError(.fileWriteUnknown) }
         return text(password, file)
     }
 
     private func text(_ password: String, _ file: String) -> String {
-        let logins = Self.people.map { "  \($0.login)".padding(toLength: 10, withPad: " ", startingAt: 0) + $0.name }
+        let logins = Self.people.map {
+            "  \($0.login)".padding(toLength: 10, withPad: " ", startingAt: 0) + $0.name
+        }
         return """
             Demo users of '\(Self.customer)', all with the password \(password) (kept in \(file)):
             \(logins.joined(separator: "\n"))
@@ -44,7 +47,8 @@ struct Demo {
         let consonants = Array("bdfghjklmnprstvz")
         let vowels = Array("aeiou")
         let words = (0..<4).map { _ in
-            String((0..<2).flatMap { _ in [consonants.randomElement() ?? "b", vowels.randomElement() ?? "a"] })
+            String(
+                (0..<2).flatMap { _ in [consonants.randomElement() ?? "b", vowels.randomElement() ?? "a"] })
         }
         return words.joined(separator: "-") + "-\(Int.random(in: 10...99))"
     }

@@ -1,6 +1,6 @@
 import ASMService
-import Foundation
 import ArgumentParser
+import Foundation
 import Logging
 import NIOPosix
 import Observability

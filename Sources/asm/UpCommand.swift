@@ -1,12 +1,12 @@
-import ArgumentParser
 import ASMService
+import ArgumentParser
 import Foundation
 import Logging
 import NIOPosix
 import Observability
+import SQLiteDatabase
 import ServiceLifecycle
 import ServiceLink
-import SQLiteDatabase
 import Store
 import WebService
 
@@ -24,7 +24,9 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "The port of the web site and of the client API. Default: 8080.")
     var webPort: String?
 
-    @Option(help: ArgumentHelp("The address to listen on. Default: 127.0.0.1, this machine only.", valueName: "host"))
+    @Option(
+        help: ArgumentHelp(
+            "The address to listen on. Default: 127.0.0.1, this machine only.", valueName: "host"))
     var webHost: String?
 
     @Flag(help: "Add a customer with a few users, and print their log-ins.")
@@ -39,7 +41,8 @@ struct UpCommand: AsyncParsableCommand {
         let logger = try settings.logger("asm")
         let folder = settings.string("data") ?? "asm-data"
         let web = BindAddress(
-            host: settings.string("web.host") ?? "127.0.0.1", port: try settings.port("web.port", default: 8_080))
+            host: settings.string("web.host") ?? "127.0.0.1",
+            port: try settings.port("web.port", default: 8_080))
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let path = folder + "/asm.sqlite"
@@ -49,13 +52,16 @@ struct UpCommand: AsyncParsableCommand {
         let store = Store(database: database)
         let metrics = MetricRegistry()
         let service = try await startASMService(
-            at: BindAddress(host: "127.0.0.1", port: 0), name: "local", store: store, metrics: metrics, logger: logger)
-        let demoText = settings.string("demo") == "true" ? try await Demo(store: store, folder: folder).ensure() : nil
+            at: BindAddress(host: "127.0.0.1", port: 0), name: "local", store: store, metrics: metrics,
+            logger: logger)
+        let demoText =
+            settings.string("demo") == "true" ? try await Demo(store: store, folder: folder).ensure() : nil
         var configuration = WebServiceConfiguration(
             address: web, servers: try ServerList("127.0.0.1:\(service.port)"))
         configuration.software = Software.name
         let webService = WebService(
-            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton, metrics: metrics, logger: logger
+            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton, metrics: metrics,
+            logger: logger
         ) { port in
             let url = "http://\(web.host.contains(":") ? "[\(web.host)]" : web.host):\(port)"
             print("ASM \(Software.version) serves at \(url)")

@@ -25,7 +25,9 @@ struct WebServiceCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try await common.settings(["server": server, "listen": listen])
         let logger = try settings.logger("asm.web-service")
-        let servers = try settings.parsed("server", try settings.required("server", example: "10.0.0.11:7400,10.0.0.12:7400")) {
+        let servers = try settings.parsed(
+            "server", try settings.required("server", example: "10.0.0.11:7400,10.0.0.12:7400")
+        ) {
             try ServerList($0)
         }
         let address = try settings.parsed("listen", settings.string("listen") ?? "127.0.0.1:8080") {
@@ -34,7 +36,8 @@ struct WebServiceCommand: AsyncParsableCommand {
         var configuration = WebServiceConfiguration(address: address, servers: servers)
         configuration.software = Software.name
         let service = WebService(
-            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton, metrics: MetricRegistry(), logger: logger
+            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
+            metrics: MetricRegistry(), logger: logger
         ) { port in
             print("ASM Web Service \(Software.version) serves on \(address.host):\(port).")
             fflush(nil)

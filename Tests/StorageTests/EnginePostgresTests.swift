@@ -80,7 +80,9 @@ struct EnginePostgresTests {
         }
     }
 
-    @Test("A statement that waits too long for a lock is in conflict, not wrong, and succeeds once the lock is gone")
+    @Test(
+        "A statement that waits too long for a lock is in conflict, not wrong, and succeeds once the lock is gone"
+    )
     func lockThatTakesTooLong() async throws {
         try await withDatabase(on: .postgres) { database in
             try await database.query("CREATE TABLE t (id bigint PRIMARY KEY, n bigint NOT NULL)")

@@ -128,7 +128,7 @@ struct LogModel {
         head += 1
         let before = threads[thread]?.last ?? 0
         threads[thread]?.lines.append(Line(position: head, author: author, isMessage: isMessage))
-        if isMessage, threads[thread]?.places[author]?.read == before {
+        if threads[thread]?.places[author]?.read == before {
             threads[thread]?.places[author]?.read = before + 1
             threads[thread]?.places[author]?.delivered = before + 1
         }

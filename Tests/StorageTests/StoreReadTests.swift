@@ -64,6 +64,23 @@ struct StoreReadTests {
         }
     }
 
+    @Test("Who has left is not named in the inbox, nor counted", arguments: TestEngine.allCases)
+    func inboxWithoutThoseWhoLeft(_ engine: TestEngine) async throws {
+        try await withStore(on: engine) { test in
+            let thread = try await test.thread(test.alice, test.bob, test.carol)
+            try await test.change(.leave(thread), by: test.bob)
+
+            let page = try await test.store.inbox(
+                of: test.alice.id, at: test.customer.id, before: nil, limit: 1)
+
+            #expect(page.threads[0].participants.map(\.user.id) == [test.alice.id, test.carol.id])
+            #expect(page.threads[0].participantCount == 2)
+            let details = try await test.view(thread, by: test.alice)
+            #expect(details.participants.count == 3)
+            #expect(details.participantCount == 2)
+        }
+    }
+
     @Test("History goes page by page both ways without a gap", arguments: TestEngine.allCases)
     func history(_ engine: TestEngine) async throws {
         try await withStore(on: engine) { test in

@@ -104,7 +104,9 @@ package final class PostgresServer: Sendable {
         guard let pid = text.split(separator: "\n").first.flatMap({ Int32($0) }) else {
             throw Failure(description: "postmaster.pid holds no pid")
         }
-        _ = Glibc.kill(pid, SIGKILL)
+        // Its children too: one that is busy does not notice that the first process is gone, and works on.
+        _ = Glibc.kill(pid, SIGSTOP)
+        for process in Self.children(of: pid) + [pid] { _ = Glibc.kill(process, SIGKILL) }
         try end(keepingData: true)
     }
 
@@ -186,6 +188,15 @@ package final class PostgresServer: Sendable {
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
             throw Failure(description: "\(arguments.joined(separator: " ")) failed: \(text)")
+        }
+    }
+
+    private static func children(of parent: Int32) -> [Int32] {
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return processes.compactMap { Int32($0) }.filter { process in
+            // A process that has ended meanwhile is nobody's child.
+            let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+            return status.contains("\nPPid:\t\(parent)\n")
         }
     }
 

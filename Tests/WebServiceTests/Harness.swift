@@ -61,7 +61,9 @@ func withWeb(
         tasks.addTask { try await services.run() }
         for await port in ports {
             try await body(
-                RunningWeb(service: service, web: web, port: port, stop: { await services.triggerGracefulShutdown() }))
+                RunningWeb(
+                    service: service, web: web, port: port, stop: { await services.triggerGracefulShutdown() }
+                ))
         }
         await services.triggerGracefulShutdown()
         try await tasks.waitForAll()

@@ -99,7 +99,9 @@ struct LiveTests {
 
     @Test("a client that says nothing is sent away after the time for hello")
     func limitsHello() async throws {
-        try await withWeb { $0.limits.helloTimeout = .milliseconds(100) } body: { web in
+        try await withWeb {
+            $0.limits.helloTimeout = .milliseconds(100)
+        } body: { web in
             let client = try await web.connect()
             try await client.upgrade()
 
@@ -110,7 +112,8 @@ struct LiveTests {
     }
 
     enum Violation: CaseIterable {
-        case binary, notUTF8, tooLarge, fragmentsTooLarge, unmasked, reservedBit, unknownOpcode, loneContinuation
+        case binary, notUTF8, tooLarge, fragmentsTooLarge, unmasked, reservedBit, unknownOpcode,
+            loneContinuation
         case longPing
 
         var closeCode: Int {
@@ -126,7 +129,9 @@ struct LiveTests {
             let large = [UInt8](repeating: 0x20, count: 100_000)
             switch self {
             case .binary: try await client.send(opcode: 2, [1, 2, 3])
-            case .notUTF8: try await client.send(opcode: 1, Array(#"{"kind":""#.utf8) + [0xC3, 0x28] + Array("\"}".utf8))
+            case .notUTF8:
+                try await client.send(
+                    opcode: 1, Array(#"{"kind":""#.utf8) + [0xC3, 0x28] + Array("\"}".utf8))
             case .tooLarge: try await client.send(opcode: 1, large + large)
             case .fragmentsTooLarge:
                 try await client.send(opcode: 1, large, isFinal: false)
@@ -140,7 +145,9 @@ struct LiveTests {
         }
     }
 
-    @Test("what breaks the WebSocket protocol closes the connection with its code", arguments: Violation.allCases)
+    @Test(
+        "what breaks the WebSocket protocol closes the connection with its code",
+        arguments: Violation.allCases)
     func closesViolations(violation: Violation) async throws {
         try await withWeb { web in
             let client = try await web.connect()
@@ -194,7 +201,9 @@ struct LiveTests {
 
     @Test("a page of another site may not connect; this site's, an allowed one's and a program may")
     func checksOrigin() async throws {
-        try await withWeb { $0.allowedOrigins = ["https://portal.example"] } body: { web in
+        try await withWeb {
+            $0.allowedOrigins = ["https://portal.example"]
+        } body: { web in
             let cases: [([String: String], Int)] = [
                 ([:], 101), (["Origin": "http://asm.test"], 101), (["Origin": "https://ASM.test"], 101),
                 (["Origin": "https://portal.example"], 101), (["Origin": "https://evil.example"], 403),
@@ -210,7 +219,9 @@ struct LiveTests {
         }
     }
 
-    @Test("An upgrade on a connection that has served a request is answered 421, so that it is tried on another")
+    @Test(
+        "An upgrade on a connection that has served a request is answered 421, so that it is tried on another"
+    )
     func asksForAnotherConnection() async throws {
         try await withWeb { web in
             let client = try await web.connect()
@@ -225,13 +236,17 @@ struct LiveTests {
     @Test("The offer of another protocol is ignored, and the request answered")
     func ignoresOtherProtocols() async throws {
         try await withWeb { web in
-            let offer = ["Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"]
+            let offer = [
+                "Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk",
+            ]
             let answer = try await web.request("GET", "/healthz", offer)
             #expect(answer.status == 200)
         }
     }
 
-    @Test("2,000 messages sent without waiting are all acknowledged, in order: beyond 256 the server stops reading")
+    @Test(
+        "2,000 messages sent without waiting are all acknowledged, in order: beyond 256 the server stops reading"
+    )
     func holdsManySends() async throws {
         try await withWeb { web in
             let client = try await web.connect()
@@ -254,11 +269,16 @@ struct LiveTests {
             try await client.goLive(as: aliceToken)
             let message = EntryContent.message(text: Sealed("hello"), priority: .normal)
             let receipt = Receipt(user: .init(rawValue: 32), delivered: 2, read: 1)
-            let long = EntryContent.message(text: Sealed(String(repeating: "é", count: 20_000)), priority: .urgent)
+            let long = EntryContent.message(
+                text: Sealed(String(repeating: "é", count: 20_000)), priority: .urgent)
 
-            web.service.publish([message, message, .receipts([receipt]), long, message, .control(.sessionRevoked(session: 4))])
+            web.service.publish([
+                message, message, .receipts([receipt]), long, message, .control(.sessionRevoked(session: 4)),
+            ])
 
-            let (first, second, third) = (try await client.frame(), try await client.frame(), try await client.frame())
+            let (first, second, third) = (
+                try await client.frame(), try await client.frame(), try await client.frame()
+            )
             #expect(first.json["cursor"] as? String == "\(MemoryService.epoch).2")
             #expect((first.json["entries"] as? [Any])?.count == 2)
             #expect(second.kind == "receipts")
@@ -270,14 +290,19 @@ struct LiveTests {
         }
     }
 
-    @Test("a slow reader misses deliveries, then gets resync, and is live again from there; others miss nothing")
+    @Test(
+        "a slow reader misses deliveries, then gets resync, and is live again from there; others miss nothing"
+    )
     func resyncsSlowReaders() async throws {
-        try await withWeb { $0.limits.outgoingBytes = 64 * 1024 } body: { web in
+        try await withWeb {
+            $0.limits.outgoingBytes = 64 * 1024
+        } body: { web in
             let (slow, fast) = (try await web.connect(receiveBufferBytes: 4_096), try await web.connect())
             try await slow.goLive(as: aliceToken)
             try await fast.goLive(as: bobToken)
             try await slow.setReading(false)
-            let text = EntryContent.message(text: Sealed(String(repeating: "a", count: 60_000)), priority: .normal)
+            let text = EntryContent.message(
+                text: Sealed(String(repeating: "a", count: 60_000)), priority: .normal)
             let count = 200
 
             for position in 1...count {
@@ -312,7 +337,8 @@ struct LiveTests {
             let client = try await web.connect(receiveBufferBytes: 4_096)
             try await client.goLive(as: aliceToken)
             try await client.setReading(false)
-            let text = EntryContent.message(text: Sealed(String(repeating: "a", count: 60_000)), priority: .normal)
+            let text = EntryContent.message(
+                text: Sealed(String(repeating: "a", count: 60_000)), priority: .normal)
             for _ in 1...200 { web.service.publish([text]) }
 
             while web.service.attachedSessions > 0 { await Task.yield() }

@@ -76,7 +76,9 @@ final class MemoryService: LinkService {
                 item.sessions = state.attached.map(\.session)
                 delivery.items.append(item)
             }
-            for connection in Dictionary(grouping: state.attached, by: \.connection.id).values.compactMap(\.first) {
+            for connection in Dictionary(grouping: state.attached, by: \.connection.id).values.compactMap(
+                \.first)
+            {
                 connection.connection.send(delivery)
             }
         }
@@ -114,7 +116,9 @@ final class MemoryService: LinkService {
             status.state = "active"
             return .status(status)
         case .logIn(let logIn):
-            guard logIn.password == "right" else { throw Refusal(.badCredentials, "Login or password is wrong.") }
+            guard logIn.password == "right" else {
+                throw Refusal(.badCredentials, "Login or password is wrong.")
+            }
             var loggedIn = LinkLoggedIn()
             loggedIn.token = .init(Self.alice.token)
             loggedIn.identity = identity(Self.alice.user)
@@ -123,7 +127,8 @@ final class MemoryService: LinkService {
         case .detach:
             state.withLock { $0.attached.removeAll { $0.session == request.session } }
             return .done(LinkDone())
-        case .sendMessage(let message): return .accepted(try send(message, from: try user(request), request.session))
+        case .sendMessage(let message):
+            return .accepted(try send(message, from: try user(request), request.session))
         case .createThread:
             _ = try user(request)
             var accepted = LinkAccepted()
@@ -168,7 +173,8 @@ final class MemoryService: LinkService {
         case .readLog(let read):
             var page = LinkLogPage()
             page.cursor = head
-            page.entries = read.hasCursor_p ? state.withLock { $0.entries.filter { $0.position > read.position } } : []
+            page.entries =
+                read.hasCursor_p ? state.withLock { $0.entries.filter { $0.position > read.position } } : []
             return .logPage(page)
         case .addParticipants, .leaveThread, .recallMessage: return .accepted(LinkAccepted())
         default: return .done(LinkDone())

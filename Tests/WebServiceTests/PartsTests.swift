@@ -12,7 +12,9 @@ struct PartsTests {
         #expect(SessionToken(text: SessionToken(bytes: bytes).text)?.bytes == bytes)
     }
 
-    @Test("what is no base64url is no token", arguments: ["", "A", "AA=", "AAA+", "AB", String(repeating: "A", count: 132)])
+    @Test(
+        "what is no base64url is no token",
+        arguments: ["", "A", "AA=", "AAA+", "AB", String(repeating: "A", count: 132)])
     func refusesTokens(text: String) {
         #expect(SessionToken(text: text) == nil)
     }
@@ -50,6 +52,8 @@ struct PartsTests {
     func refusesLongLengths() {
         let bytes = ByteBuffer(bytes: [0x81, 0xFE, 0x00, 0x05, 0, 0, 0, 0])
 
-        #expect(throws: WebSocketHeader.Fault.badLength) { try WebSocketHeader.peek(at: bytes, payloadLimit: 100) }
+        #expect(throws: WebSocketHeader.Fault.badLength) {
+            try WebSocketHeader.peek(at: bytes, payloadLimit: 100)
+        }
     }
 }

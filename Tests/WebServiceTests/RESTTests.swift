@@ -102,7 +102,8 @@ struct RESTTests {
     @Test("an id reused with another text is refused with 422, a foreign thread with 404")
     func passesRefusalsOn() async throws {
         try await withWeb { web in
-            _ = try await web.request("POST", Self.messages, json: #"{"clientId":"\#(Self.id)","text":"one"}"#)
+            _ = try await web.request(
+                "POST", Self.messages, json: #"{"clientId":"\#(Self.id)","text":"one"}"#)
 
             let reused = try await web.request(
                 "POST", Self.messages, json: #"{"clientId":"\#(Self.id)","text":"two"}"#)
@@ -186,7 +187,9 @@ struct RESTTests {
 
     @Test("log-ins beyond the limit are sent away with Retry-After, and the others are answered")
     func limitsLogIns() async throws {
-        try await withWeb { $0.limits.logIns = 2 } body: { web in
+        try await withWeb {
+            $0.limits.logIns = 2
+        } body: { web in
             web.service.holdLogIns()
             let body = #"{"login":"alice","password":"right"}"#
             async let first = web.request("POST", "/v1/sessions", token: nil, json: body)
@@ -214,7 +217,9 @@ struct RESTTests {
             #expect(reply.errorCode == "bad-credentials")
             #expect(web.service.logInAddresses == ["127.0.0.1"])
         }
-        try await withWeb { $0.trustedProxies = ["127.0.0.1"] } body: { web in
+        try await withWeb {
+            $0.trustedProxies = ["127.0.0.1"]
+        } body: { web in
             _ = try await web.request("POST", "/v1/sessions", token: nil, forwarded, json: body)
             #expect(web.service.logInAddresses == ["203.0.113.9"])
         }

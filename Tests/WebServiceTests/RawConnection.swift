@@ -37,7 +37,9 @@ final class RawConnection {
         let continuation: AsyncStream<ByteBuffer>.Continuation
 
         init(_ continuation: AsyncStream<ByteBuffer>.Continuation) { self.continuation = continuation }
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) { continuation.yield(unwrapInboundIn(data)) }
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            continuation.yield(unwrapInboundIn(data))
+        }
         func channelInactive(context: ChannelHandlerContext) { continuation.finish() }
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
     }
@@ -71,7 +73,9 @@ final class RawConnection {
 
     // MARK: Bytes
 
-    func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get() }
+    func send(_ bytes: [UInt8]) async throws {
+        try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+    }
 
     private func more() async throws {
         guard var next = await incoming.next(isolation: nil) else { throw Ended() }
@@ -104,7 +108,9 @@ final class RawConnection {
     func reply(hasBody: Bool = true) async throws -> Reply {
         var head: [UInt8] = []
         while !head.suffix(4).elementsEqual([13, 10, 13, 10]) { head += try await read(1) }
-        let lines = String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n").filter { !$0.isEmpty }
+        let lines = String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n").filter {
+            !$0.isEmpty
+        }
         var fields: [String: String] = [:]
         for line in lines.dropFirst() {
             let parts = line.split(separator: ":", maxSplits: 1)
@@ -136,7 +142,9 @@ final class RawConnection {
         case 0...125: bytes.append(maskBit | UInt8(payload.count))
         case 126...65_535:
             bytes += [maskBit | 126, UInt8(payload.count >> 8), UInt8(payload.count & 255)]
-        default: bytes += [maskBit | 127] + (0..<8).map { UInt8(truncatingIfNeeded: payload.count >> (56 - 8 * $0)) }
+        default:
+            bytes +=
+                [maskBit | 127] + (0..<8).map { UInt8(truncatingIfNeeded: payload.count >> (56 - 8 * $0)) }
         }
         if isMasked {
             let mask: [UInt8] = [0xA1, 0x02, 0x53, 0xF4]

@@ -55,7 +55,9 @@ struct ServerTests {
 
     @Test("a connection that does not finish its first head in time is closed")
     func closesSlowHeads() async throws {
-        try await withWeb { $0.limits.headTimeout = .milliseconds(100) } body: { web in
+        try await withWeb {
+            $0.limits.headTimeout = .milliseconds(100)
+        } body: { web in
             let connection = try await web.connect()
             try await connection.send(Array("GET / HTTP/1.1\r\nHost: a".utf8))
 
@@ -65,7 +67,9 @@ struct ServerTests {
 
     @Test("a connection that does not finish its body in time is closed")
     func closesSlowBodies() async throws {
-        try await withWeb { $0.limits.bodyTimeout = .milliseconds(100) } body: { web in
+        try await withWeb {
+            $0.limits.bodyTimeout = .milliseconds(100)
+        } body: { web in
             let connection = try await web.connect()
             try await connection.send(
                 Array("POST /v1/sessions HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{".utf8))
@@ -76,7 +80,9 @@ struct ServerTests {
 
     @Test("an idle connection is kept for a next request, and closed after its time")
     func keepsAlive() async throws {
-        try await withWeb { $0.limits.keepAliveTimeout = .milliseconds(300) } body: { web in
+        try await withWeb {
+            $0.limits.keepAliveTimeout = .milliseconds(300)
+        } body: { web in
             let connection = try await web.connect()
 
             let first = try await connection.request("GET", "/healthz")
@@ -145,7 +151,8 @@ struct ServerTests {
         try await withWeb { web in
             let second = WebService(
                 configuration: WebServiceConfiguration(
-                    address: BindAddress(host: "127.0.0.1", port: web.port), servers: web.web.configuration.servers),
+                    address: BindAddress(host: "127.0.0.1", port: web.port),
+                    servers: web.web.configuration.servers),
                 group: MultiThreadedEventLoopGroup.singleton,
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
 

@@ -8,7 +8,9 @@ package struct MessageThread: Sendable, Hashable {
     package let lastNumber: EntryNumber
     package let lastPosition: LogPosition
 
-    package init(id: ID, subject: Sealed<String>, isClosed: Bool, lastNumber: EntryNumber, lastPosition: LogPosition) {
+    package init(
+        id: ID, subject: Sealed<String>, isClosed: Bool, lastNumber: EntryNumber, lastPosition: LogPosition
+    ) {
         self.id = id
         self.subject = subject
         self.isClosed = isClosed
@@ -27,7 +29,8 @@ package struct Participant: Sendable, Hashable {
     package let read: EntryNumber
 
     package init(
-        user: User.ID, joinedNumber: EntryNumber, leftNumber: EntryNumber?, delivered: EntryNumber, read: EntryNumber
+        user: User.ID, joinedNumber: EntryNumber, leftNumber: EntryNumber?, delivered: EntryNumber,
+        read: EntryNumber
     ) {
         self.user = user
         self.joinedNumber = joinedNumber

@@ -86,13 +86,7 @@ struct LogWriter {
                     \(message.device), \(now), \(message.hash), 1, \(message.priority.rawValue),
                     \(message.clientID), \(Array(message.text.utf8)))
             """)
-        if reader.read == readBefore {
-            try session.run(
-                """
-                UPDATE participant SET read_number = \(state.lastNumber), delivered_number = \(state.lastNumber)
-                WHERE thread_id = \(message.thread) AND user_id = \(message.author)
-                """)
-        }
+        if reader.read == readBefore { try markOwn(state.lastNumber, in: message.thread, by: message.author) }
         return .success(acceptance(of: state))
     }
 
@@ -147,10 +141,20 @@ struct LogWriter {
             VALUES (\(customer), \(head), \(thread), \(number), \(author), \(device), \(now), \(hash),
                     \(stored.kind), \(clientID), \(Array(stored.body.utf8)))
             """)
+        if let number, let author { try markOwn(number, in: thread, by: author) }
         return LogEntry(
             position: head, thread: thread, number: number, author: author, device: device,
             clientID: clientID,
             at: Timestamp(microseconds: now), content: content)
+    }
+
+    /// What one writes oneself is not unread, if everything before it was read.
+    private func markOwn(_ number: EntryNumber, in thread: MessageThread.ID, by author: User.ID) throws {
+        try session.run(
+            """
+            UPDATE participant SET read_number = \(number), delivered_number = \(number)
+            WHERE thread_id = \(thread) AND user_id = \(author) AND read_number = \(number - 1)
+            """)
     }
 
     /// Writes the heads of the threads and of the log; the last step of every transaction.

@@ -6,7 +6,7 @@ package struct ThreadView: Sendable {
     package let thread: MessageThread
     package let delivered: EntryNumber
     package let read: EntryNumber
-    /// In order of name; `participantCount` says how many there are when the list was cut.
+    /// In order of name; `participantCount` says how many take part now, also when the list was cut.
     package var participants: [ThreadMember]
     package var participantCount: Int
     package var last: LogEntry?
@@ -54,7 +54,8 @@ extension Store {
             for row in rows.prefix(limit) {
                 var view = try threadView(row)
                 view.last = try entry(row, from: threadColumnCount)
-                try addMembers(to: &view, session: session, limit: Self.inboxParticipants)
+                try addMembers(
+                    to: &view, session: session, limit: Self.inboxParticipants, includingLeft: false)
                 threads.append(view)
             }
             let next = rows.count > limit ? threads.last?.last?.position : nil
@@ -78,7 +79,7 @@ extension Store {
             ).first
             guard let row else { return nil }
             var view = try threadView(row)
-            try addMembers(to: &view, session: session, limit: Int(Int32.max))
+            try addMembers(to: &view, session: session, limit: Int(Int32.max), includingLeft: true)
             return view
         }
     }
@@ -224,19 +225,26 @@ private func participant(_ row: SQLRow, from column: Int) throws -> Participant 
         delivered: try row.int(column + 3), read: try row.int(column + 4))
 }
 
-private func addMembers(to view: inout ThreadView, session: any SQLSession, limit: Int) throws {
+/// Adds the participants in order of name; those who have left only when they are asked for.
+private func addMembers(
+    to view: inout ThreadView, session: any SQLSession, limit: Int, includingLeft: Bool
+) throws {
+    let present: SQL = includingLeft ? "" : " AND p.left_number IS NULL"
     let rows = try session.run(
         """
         SELECT u.id, u.customer_id, u.login, u.name,
             p.user_id, p.joined_number, p.left_number, p.delivered_number, p.read_number
         FROM participant p JOIN app_user u ON u.id = p.user_id
-        WHERE p.thread_id = \(view.thread.id) ORDER BY u.name, u.id LIMIT \(limit)
+        WHERE p.thread_id = \(view.thread.id)\(sql: present) ORDER BY u.name, u.id LIMIT \(limit)
         """)
     view.participants = try rows.map {
         ThreadMember(user: try user($0), place: try participant($0, from: 4))
     }
-    view.participantCount = rows.count
+    view.participantCount = view.participants.count { $0.place.leftNumber == nil }
     guard rows.count == limit else { return }
     view.participantCount = Int(
-        try session.run("SELECT count(*) FROM participant WHERE thread_id = \(view.thread.id)")[0].int(0))
+        try session.run(
+            """
+            SELECT count(*) FROM participant WHERE thread_id = \(view.thread.id) AND left_number IS NULL
+            """)[0].int(0))
 }

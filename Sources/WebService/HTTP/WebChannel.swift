@@ -32,7 +32,9 @@ struct WebChannel: ServerChildChannel, HTTPChannelHandler {
             let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Outcome>(
                 upgraders: [LiveUpgrader(gate: gate, handlers: bound)]
             ) { channel in
-                channel.eventLoop.makeCompletedFuture { .http(try stayHTTP(channel, deadlines: bound.value.0)) }
+                channel.eventLoop.makeCompletedFuture {
+                    .http(try stayHTTP(channel, deadlines: bound.value.0))
+                }
             }
             var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
             configuration.enablePipelining = false

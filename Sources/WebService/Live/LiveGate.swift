@@ -20,7 +20,8 @@ struct LiveGate: Sendable {
         guard head.method == .GET, path == ServiceAPI.live.path else {
             return Refusal(.notFound, "Live connections are made at \(ServiceAPI.live.path).")
         }
-        guard head.headers["Sec-WebSocket-Version"] == ["13"], head.headers["Sec-WebSocket-Key"].count == 1 else {
+        guard head.headers["Sec-WebSocket-Version"] == ["13"], head.headers["Sec-WebSocket-Key"].count == 1
+        else {
             return Refusal(.badRequest, "This address speaks WebSocket (RFC 6455, version 13) only.")
         }
         return refusal(origins: head.headers["Origin"], host: head.headers.first(name: "Host"))
@@ -36,7 +37,8 @@ struct LiveGate: Sendable {
         let lowered = origin.lowercased()
         if origins.count == 1 {
             if allowedOrigins.contains(lowered) { return nil }
-            if let host, lowered == "https://\(host.lowercased())" || lowered == "http://\(host.lowercased())" {
+            if let host, lowered == "https://\(host.lowercased())" || lowered == "http://\(host.lowercased())"
+            {
                 return nil
             }
         }

@@ -122,7 +122,11 @@ extension LiveSession {
             hub.metrics.refused(.notUTF8)
             return close(.notUTF8)
         }
-        if case .live = phase { refuse(rejection.refusal, ref: rejection.ref) } else { bye(rejection.refusal) }
+        if case .live = phase {
+            refuse(rejection.refusal, ref: rejection.ref)
+        } else {
+            bye(rejection.refusal)
+        }
     }
 
     private func take(_ frame: ClientFrame) {

@@ -97,7 +97,8 @@ extension LiveSession {
     private static let entriesFrameOverhead = 128
 
     /// Appends one frame with the entries at which the chain stands, as many as follow in a row and fit.
-    private func writeEntries(_ delivery: LiveDelivery, _ chain: inout LiveDelivery.Chain, limit: Int) -> Int {
+    private func writeEntries(_ delivery: LiveDelivery, _ chain: inout LiveDelivery.Chain, limit: Int) -> Int
+    {
         let start = chain
         var entryBytes = 0
         var count = 0
@@ -105,7 +106,8 @@ extension LiveSession {
         while let index = chain.item {
             let item = delivery.items[index]
             if case .receipts = item.content { break }
-            if case .hidden = item.content {} else {
+            if case .hidden = item.content {
+            } else {
                 let bytes = item.content.bytes
                 if count > 0, entryBytes + bytes + count + Self.entriesFrameOverhead > limit { break }
                 entryBytes += bytes

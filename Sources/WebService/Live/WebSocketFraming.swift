@@ -45,15 +45,18 @@ struct WebSocketHeader: Equatable {
         if opcode.isControl, !isFinal || shortLength > WebSocketWriter.controlPayloadLimit {
             throw .badControlFrame
         }
-        guard let (length, lengthBytes) = try readLength(buffer, at: start + 2, shortLength: shortLength) else {
+        guard let (length, lengthBytes) = try readLength(buffer, at: start + 2, shortLength: shortLength)
+        else {
             return nil
         }
         guard length <= payloadLimit else { throw .tooLarge }
-        guard let mask = buffer.getInteger(at: start + 2 + lengthBytes, endianness: .host, as: UInt32.self) else {
+        guard let mask = buffer.getInteger(at: start + 2 + lengthBytes, endianness: .host, as: UInt32.self)
+        else {
             return nil
         }
         return WebSocketHeader(
-            isFinal: isFinal, opcode: opcode, mask: mask, headerBytes: 2 + lengthBytes + 4, payloadBytes: length)
+            isFinal: isFinal, opcode: opcode, mask: mask, headerBytes: 2 + lengthBytes + 4,
+            payloadBytes: length)
     }
 
     /// The length and how many bytes it took after the first two; the shortest form is required.

@@ -216,7 +216,8 @@ struct MessageDetailsBody: Encodable {
         entry = EntryBody(LogEntry(details.entry))
         receipts = details.receipts.map {
             ReceiptBody(
-                user: "\($0.user.id)", name: $0.user.name, deliveredAt: time($0.deliveredAt), readAt: time($0.readAt))
+                user: "\($0.user.id)", name: $0.user.name, deliveredAt: time($0.deliveredAt),
+                readAt: time($0.readAt))
         }
     }
 }

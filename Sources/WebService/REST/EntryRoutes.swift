@@ -31,7 +31,8 @@ struct EntryRoutes: Sendable {
 
     /// Looks again and again until there is something, the time is over, or this server goes.
     private func next(
-        after first: LinkLogPage, _ query: LinkReadLog, _ token: SessionToken, until end: ContinuousClock.Instant
+        after first: LinkLogPage, _ query: LinkReadLog, _ token: SessionToken,
+        until end: ContinuousClock.Instant
     ) async throws -> LinkLogPage {
         var page = first
         var query = query

@@ -38,7 +38,8 @@ extension Request {
                 throw Refusal(.unauthenticated, "Log in first, and send `Authorization: Bearer TOKEN`.")
             }
             let parts = field.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2, parts[0].lowercased() == "bearer", let token = SessionToken(text: String(parts[1]))
+            guard parts.count == 2, parts[0].lowercased() == "bearer",
+                let token = SessionToken(text: String(parts[1]))
             else { throw SessionToken.refusal }
             return token
         }
@@ -48,7 +49,8 @@ extension Request {
     func clientID(inBody text: String?) throws(Refusal) -> ClientID {
         let header = HTTPField.Name("Idempotency-Key").flatMap { headers[$0] }
         guard let given = text ?? header else {
-            throw Refusal(.badRequest, "`clientId` (or the `Idempotency-Key` field) is missing; expected a UUID.")
+            throw Refusal(
+                .badRequest, "`clientId` (or the `Idempotency-Key` field) is missing; expected a UUID.")
         }
         guard let id = ClientID(given) else {
             throw Refusal(.badRequest, "\(text == nil ? "`Idempotency-Key`" : "`clientId`") is not a UUID.")
@@ -64,7 +66,8 @@ extension Request {
         guard let text = query(name) else { return nil }
         guard let number = Int64(text), range.contains(number) else {
             throw Refusal(
-                .badRequest, "`\(name)` must be a whole number from \(range.lowerBound) to \(range.upperBound).")
+                .badRequest,
+                "`\(name)` must be a whole number from \(range.lowerBound) to \(range.upperBound).")
         }
         return number
     }
@@ -152,7 +155,8 @@ func userIDs(_ texts: [String], field: String, limits: MessageLimits) throws(Ref
     var ids: [Int64] = []
     for (index, text) in texts.enumerated() {
         guard let id = User.ID(text) else {
-            throw Refusal(.badRequest, "`\(field)[\(index)]` must be a user's id: decimal digits as a string.")
+            throw Refusal(
+                .badRequest, "`\(field)[\(index)]` must be a user's id: decimal digits as a string.")
         }
         ids.append(id.rawValue)
     }

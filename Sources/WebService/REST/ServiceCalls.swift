@@ -13,7 +13,9 @@ struct ServiceCalls: Sendable {
     }
 
     func logOut(_ token: SessionToken) async throws(Refusal) {
-        guard case .done = try await pool.request(.logOut(.init()), token: token.bytes) else { throw Self.unexpected }
+        guard case .done = try await pool.request(.logOut(.init()), token: token.bytes) else {
+            throw Self.unexpected
+        }
     }
 
     func whoAmI(_ token: SessionToken) async throws(Refusal) -> LinkIdentity {
@@ -40,20 +42,23 @@ struct ServiceCalls: Sendable {
     func thread(_ id: MessageThread.ID, _ token: SessionToken) async throws(Refusal) -> LinkThread {
         var request = LinkGetThread()
         request.thread = id.rawValue
-        guard case .thread(let answer) = try await pool.request(.getThread(request), token: token.bytes) else {
+        guard case .thread(let answer) = try await pool.request(.getThread(request), token: token.bytes)
+        else {
             throw Self.unexpected
         }
         return answer
     }
 
     func history(_ request: LinkGetHistory, _ token: SessionToken) async throws(Refusal) -> LinkHistory {
-        guard case .history(let answer) = try await pool.request(.getHistory(request), token: token.bytes) else {
+        guard case .history(let answer) = try await pool.request(.getHistory(request), token: token.bytes)
+        else {
             throw Self.unexpected
         }
         return answer
     }
 
-    func message(_ request: LinkGetMessage, _ token: SessionToken) async throws(Refusal) -> LinkMessageDetails {
+    func message(_ request: LinkGetMessage, _ token: SessionToken) async throws(Refusal) -> LinkMessageDetails
+    {
         let body = LinkRequest.OneOf_Body.getMessage(request)
         guard case .messageDetails(let answer) = try await pool.request(body, token: token.bytes) else {
             throw Self.unexpected
@@ -82,5 +87,6 @@ struct ServiceCalls: Sendable {
         return answer
     }
 
-    private static let unexpected = Refusal(.internalError, "The ASM Service gave an answer that does not fit.")
+    private static let unexpected = Refusal(
+        .internalError, "The ASM Service gave an answer that does not fit.")
 }

@@ -20,7 +20,8 @@ struct SessionRoutes: Sendable {
         let body = try await request.json(as: LogInBody.self, limits: limits)
         let address = request.clientAddress(peer: context.peerAddress, trustedProxies: trustedProxies)
         let logIn = try LinkLogIn(body, from: address)
-        return try .json(LoggedInBody(try await logIns.pass { try await calls.logIn(logIn) }), status: .created)
+        return try .json(
+            LoggedInBody(try await logIns.pass { try await calls.logIn(logIn) }), status: .created)
     }
 
     @Sendable private func logOut(_ request: Request, _ context: WebContext) async throws -> Response {

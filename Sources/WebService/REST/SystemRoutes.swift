@@ -31,7 +31,8 @@ struct SystemRoutes: Sendable {
 
     /// Only reached when the connection was not upgraded: says why.
     @Sendable private func live(_ request: Request, _ context: WebContext) async throws -> Response {
-        if let refusal = gate.refusal(origins: request.headers[values: .origin], host: request.head.authority) {
+        if let refusal = gate.refusal(origins: request.headers[values: .origin], host: request.head.authority)
+        {
             throw refusal
         }
         throw Refusal(.badRequest, "This address speaks WebSocket (RFC 6455, version 13) only.")

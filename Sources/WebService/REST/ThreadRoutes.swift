@@ -62,7 +62,8 @@ struct ThreadRoutes: Sendable {
         return try .json(HistoryBody(try await calls.history(get, token)))
     }
 
-    @Sendable private func addParticipants(_ request: Request, _ context: WebContext) async throws -> Response {
+    @Sendable private func addParticipants(_ request: Request, _ context: WebContext) async throws -> Response
+    {
         let token = try request.token
         let thread = try context.thread
         let body = try await request.json(as: AddParticipantsBody.self, limits: limits)

@@ -18,7 +18,8 @@ struct UserRoutes: Sendable {
         var find = LinkFindUsers()
         find.logins = try logins(request)
         find.search = request.query("search") ?? ""
-        find.limit = UInt32(try request.number("limit", in: Self.limits) ?? Int64(max(Self.limit, find.logins.count)))
+        find.limit = UInt32(
+            try request.number("limit", in: Self.limits) ?? Int64(max(Self.limit, find.logins.count)))
         return try .json(UsersBody(users: try await calls.findUsers(find, token).users.map(UserBody.init)))
     }
 
