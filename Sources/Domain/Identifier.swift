@@ -6,7 +6,12 @@ package struct Identifier<Subject>: RawRepresentable, Hashable, Sendable, Compar
 {
     package let rawValue: Int64
 
-    package init(rawValue: Int64) { self.rawValue = rawValue }
+    @inlinable package init(rawValue: Int64) { self.rawValue = rawValue }
+
+    // Written out and inlinable: every dictionary of the hot path is keyed by ids, and the witnesses that
+    // RawRepresentable lends are looked up at run time in other modules.
+    @inlinable package static func == (left: Self, right: Self) -> Bool { left.rawValue == right.rawValue }
+    @inlinable package func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
 
     /// Reads the decimal form; nil unless the text is a positive 63-bit number.
     package init?(_ text: some StringProtocol) {
@@ -19,5 +24,5 @@ package struct Identifier<Subject>: RawRepresentable, Hashable, Sendable, Compar
 
     package var description: String { String(rawValue) }
 
-    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+    @inlinable package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
