@@ -2,7 +2,7 @@ import Domain
 import Store
 import Synchronization
 
-/// Whether this server may serve: it must be registered, not superseded, not draining, and in touch with the database.
+/// Whether this server may serve: it must be registered, not superseded, and in touch with the database.
 ///
 /// A server that cannot prove it is current serves nothing (invariant 6 of the design).
 final class ServerStanding: Sendable {
@@ -13,7 +13,6 @@ final class ServerStanding: Sendable {
         var fence: ServerFence?
         var lastContact = ContinuousClock.now
         var isSuperseded = false
-        var isDraining = false
     }
     private let state = Mutex(State())
 
@@ -36,10 +35,9 @@ final class ServerStanding: Sendable {
         }
     }
 
-    /// One word for status pages: `active`, `draining`, `degraded` or `starting`.
+    /// One word for status pages: `active`, `degraded` or `starting`.
     var word: String {
         state.withLock { state in
-            if state.isDraining { return "draining" }
             if state.isSuperseded { return "degraded" }
             if state.fence == nil { return "starting" }
             return ContinuousClock.now - state.lastContact < Self.contactWithin ? "active" : "degraded"
@@ -55,5 +53,4 @@ final class ServerStanding: Sendable {
 
     func inTouch() { state.withLock { $0.lastContact = .now } }
     func superseded() { state.withLock { $0.isSuperseded = true } }
-    func draining() { state.withLock { $0.isDraining = true } }
 }

@@ -24,8 +24,9 @@ struct ReplyAddress: Sendable {
 final class LogAppender: Sendable {
     static let batchEntries = 512
     static let batchBytes = 1 << 20
-    /// More than this many waiting entries and new ones are refused with `too-many-requests`.
+    /// More than this many waiting entries, or bytes of them, and new ones are refused with `too-many-requests`.
     static let queueEntries = 16_384
+    static let queueBytes = 64 << 20
     /// How long receipts are held, so that those of a thread become one entry.
     static let receiptHold = Duration.milliseconds(50)
     /// After a failure, receipts are tried again so much later.
@@ -56,6 +57,7 @@ final class LogAppender: Sendable {
 
     fileprivate struct State {
         var queue = Deque<Waiting>()
+        var queuedBytes = 0
         var held: [ReceiptKey: HeldReceipt] = [:]
         var holdIsRunning = false
         var receiptsAreDue = false
@@ -89,7 +91,10 @@ final class LogAppender: Sendable {
     /// Queues a message; its answer goes to `reply` after the commit.
     func append(_ message: NewMessage, from session: LiveSession?, reply: ReplyAddress) {
         let (isFull, mustStart) = state.withLock { state in
-            guard state.queue.count < Self.queueEntries else { return (true, false) }
+            guard state.queue.count < Self.queueEntries, state.queuedBytes < Self.queueBytes else {
+                return (true, false)
+            }
+            state.queuedBytes += message.text.utf8.count
             state.queue.append(Waiting(message: message, session: session, reply: reply))
             return (false, state.startAppending())
         }
@@ -181,6 +186,7 @@ extension LogAppender {
                 bytes += next.message.text.utf8.count
                 messages.append(state.queue.removeFirst())
             }
+            state.queuedBytes -= bytes
             var receipts: [ReceiptKey: HeldReceipt] = [:]
             if state.receiptsAreDue {
                 receipts = state.held
