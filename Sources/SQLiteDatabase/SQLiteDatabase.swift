@@ -22,6 +22,7 @@ package final class SQLiteDatabase: SQLDatabase {
     private let lock: FileLock
     private let hub = NotificationHub()
     private let closed = Mutex(false)
+    private let diskFailed = Mutex(false)
     private let closing = AsyncStream.makeStream(of: Void.self)
     private let logger: Logger
 
@@ -120,8 +121,26 @@ package final class SQLiteDatabase: SQLDatabase {
         try checkOpen()
         return try await withCheckedThrowingContinuation { answer in
             pool.asyncWriteWithoutTransaction { database in
-                answer.resume(with: Result { try mappingErrors { try body(database) } })
+                answer.resume(
+                    with: Result {
+                        try self.checkDisk()
+                        return try self.watchingDisk { try mappingErrors { try body(database) } }
+                    })
             }
+        }
+    }
+
+    private func checkDisk() throws {
+        guard diskFailed.withLock({ $0 }) else { return }
+        throw SQLError.unavailable("the disk failed; stop the process, check the disk, and start it again")
+    }
+
+    /// After a failed write or sync nothing that follows proves anything, so nothing more is written.
+    private func watchingDisk<T>(_ body: () throws -> T) throws -> T {
+        do { return try body() } catch SQLError.unknownOutcome(let reason) {
+            diskFailed.withLock { $0 = true }
+            logger.critical("SQLite takes no more writes", metadata: ["error": "\(reason)"])
+            throw SQLError.unknownOutcome(reason)
         }
     }
 

@@ -77,9 +77,8 @@ private func sqlError(_ error: DatabaseError) -> SQLError {
     case .SQLITE_FULL: return .diskFull(message)
     case .SQLITE_BUSY: return .overloaded("another program holds the database file: \(message)")
     case .SQLITE_IOERR:
-        return .statement(
-            code: "SQLITE-\(error.extendedResultCode.rawValue)",
-            message: "the disk failed (\(message)); stop the process and check the disk")
+        // After a restart the write may be there or not, and nothing that follows it proves anything.
+        return .unknownOutcome("the disk failed (\(message)); stop the process and check the disk")
     default:
         return .statement(code: "SQLITE-\(error.extendedResultCode.rawValue)", message: message)
     }

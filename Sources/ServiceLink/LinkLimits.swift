@@ -46,8 +46,9 @@ package struct LinkLimits: Sendable, Hashable {
     package var sessionSends = 256
     /// Threads whose marks one session keeps to repeat them.
     package var sessionMarks = 64
-    /// Marks sent within this time before a server was left are repeated on the next.
-    package var markRepeatWithin: Duration = .seconds(1)
+    /// Marks sent within this time before a server was left are repeated on the next; more than `pongWithin`, so that none
+    /// is lost in a server that stands still.
+    package var markRepeatWithin: Duration = .seconds(5)
     /// Sessions being attached at one server at a time; the others wait their turn.
     package var attachWindow = 512
     /// Retries per hundred requests.

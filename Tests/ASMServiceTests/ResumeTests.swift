@@ -1,4 +1,6 @@
 import Domain
+import PostgresDatabase
+import SQLDatabase
 import ServiceLink
 import Store
 import SwiftProtobuf
@@ -95,6 +97,97 @@ struct ResumeTests {
             _ = try await web.post("live", in: thread, token: token)
             for session in [behind, near] { await session.until(text: "live") }
             #expect(behind.entries.count == 1)
+        }
+    }
+
+    @Test(
+        "18 MB of missed texts are not pushed but read in pages, and no page is longer than a frame",
+        arguments: TestEngine.allCases)
+    func longTexts(_ engine: TestEngine) async throws {
+        try await withService(on: engine) { test in
+            let count = 300
+            let thread = try await test.thread("alice", "bob")
+            try await test.fill(
+                thread, by: "alice", count: count, padding: String(repeating: "x", count: 60_000))
+            let web = try test.web(try await test.server())
+            let token = try await web.logIn("bob")
+            let epoch = try await test.store.head(of: test.customer.id).epoch
+
+            let session = await web.attach(token, cursor: LogCursor(epoch: epoch, position: 1))
+            #expect(session.sink.events.value.map(\.isResync) == [true])
+
+            var cursor = LogCursor(epoch: epoch, position: 1)
+            var read: [LogPosition] = []
+            while read.count < count {
+                let wish = LinkReadLog.with { $0.cursor = cursor }
+                let answer = try await web.pool.request(.readLog(wish), token: token)
+                guard case .logPage(let page) = answer, !page.entries.isEmpty else {
+                    throw UnexpectedAnswer()
+                }
+                read += page.entries.map(\.position)
+                cursor = page.cursor
+            }
+            #expect(read == Array(2...LogPosition(count + 1)))
+
+            var numbers: [EntryNumber] = []
+            var before: EntryNumber = 0
+            var hasMore = true
+            while hasMore {
+                let wish = LinkGetHistory.with {
+                    $0.thread = thread.rawValue
+                    $0.before = before
+                    $0.limit = 500
+                }
+                let answer = try await web.pool.request(.getHistory(wish), token: token)
+                guard case .history(let page) = answer, let first = page.entries.first else {
+                    throw UnexpectedAnswer()
+                }
+                numbers = page.entries.map(\.number) + numbers
+                before = first.number
+                hasMore = page.more
+            }
+            #expect(numbers == Array(1...EntryNumber(count + 1)))
+        }
+    }
+
+    @Test("A session that is revoked while it is being attached does not become live")
+    func revokedMeanwhile() async throws {
+        try await withCluster { test, connect in
+            let thread = try await test.thread("alice", "bob")
+            let here = try test.web(try await test.server(on: connect()))
+            let token = try await here.logIn("bob")
+            let cursor = await here.attach(token).cursor
+            try await test.fill(thread, by: "alice", count: 3)
+            // It starts now and has nothing in memory: what the session missed is read from the database.
+            let there = try test.web(try await test.server(on: connect()))
+            let isHeld = Watched(false)
+            let release = Gate()
+            let other = try connect()
+            async let holder: Void = other.write { session in
+                try session.run("LOCK TABLE participant IN ACCESS EXCLUSIVE MODE")
+                isHeld.change { $0 = true }
+                release.wait()
+            }
+            await isHeld.until { $0 }
+            let sink = TestSession.Sink()
+            let link = there.pool.open(token: token, cursor: cursor, sink: sink)
+            let reading: SQL = """
+                SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                """
+            try await eventually("the catch-up waits for the table") {
+                (try? await test.store.database.query(reading).isEmpty) == false
+            }
+
+            _ = try await here.pool.request(.logOut(LinkLogOut()), token: token)
+            try await eventually("the other server has followed the log so far") {
+                await there.refusal(.whoAmI(LinkWhoAmI()), token: token) == .unauthenticated
+            }
+            release.open()
+            try await holder
+
+            await sink.events.until { !$0.isEmpty }
+            #expect(sink.events.value == [.ended(.unauthenticated)])
+            link.close()
         }
     }
 

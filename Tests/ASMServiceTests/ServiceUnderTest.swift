@@ -93,14 +93,16 @@ final class ServiceUnderTest: Sendable {
     }
 
     /// Appends messages without any service, many at a time.
-    func fill(_ thread: MessageThread.ID, by login: String, count: Int) async throws {
+    func fill(
+        _ thread: MessageThread.ID, by login: String, count: Int, padding: String = ""
+    ) async throws {
         let user = try await user(login)
         let fence = try await store.registerServer(address: "maker", version: "1")
-        for start in stride(from: 0, to: count, by: 500) {
-            let messages = (start..<min(start + 500, count)).map { index in
+        for start in stride(from: 0, to: count, by: 100) {
+            let messages = (start..<min(start + 100, count)).map { index in
                 NewMessage(
                     thread: thread, author: user.id, device: .random(), clientID: .random(),
-                    priority: .normal, text: "\(index)")
+                    priority: .normal, text: "\(index)" + padding)
             }
             _ = try await store.append(AppendBatch(messages: messages), for: customer.id, fence: fence)
         }

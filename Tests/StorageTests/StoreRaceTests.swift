@@ -104,6 +104,40 @@ struct StoreRaceTests {
         }
     }
 
+    @Test("A successor registers only when the appends that its predecessor had begun have ended")
+    func successorWaits() async throws {
+        try await withStore(on: .postgres) { test in
+            let thread = try await test.thread(test.alice, test.bob)
+            let message = test.message("just in time", in: thread, by: test.bob)
+            let (locked, lock) = AsyncStream.makeStream(of: Void.self)
+            let release = Gate()
+            async let holder: Void = test.store.database.write { session in
+                try session.run("SELECT 1 FROM log_head WHERE customer_id = \(test.customer.id) FOR UPDATE")
+                lock.finish()
+                release.wait()
+            }
+            for await _ in locked {}
+            func waiting() async throws -> Int {
+                try await test.store.database.query(
+                    """
+                    SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                    """
+                ).count
+            }
+
+            async let outcome = test.append([message]).outcomes[0]
+            while try await waiting() < 1 {}
+            async let successor = test.store.registerServer(address: "a:1", version: "2")
+            while try await waiting() < 2 {}
+            release.open()
+
+            #expect(try await outcome.get().replayed == false)
+            _ = try await successor
+            try await holder
+            await #expect(throws: StoreError.superseded) { try await test.append([message]) }
+        }
+    }
+
     @Test(
         "Leaving and sending at once never lets a message in after the leaving",
         arguments: TestEngine.allCases)

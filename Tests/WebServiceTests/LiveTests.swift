@@ -320,9 +320,15 @@ struct LiveTests {
 
             #expect(seen < count)
             #expect(last.kind == "resync")
-            #expect(last.json["cursor"] as? String == "\(MemoryService.epoch).\(count)")
+            // From where the resync says, nothing is missing: what its event loop had not come to yet follows.
+            let start = try #require(
+                (last.json["cursor"] as? String)?.split(separator: ".").last.flatMap { Int($0) })
+            #expect(start > seen)
             web.service.publish([text])
-            #expect(try await slow.frame().json["cursor"] as? String == "\(MemoryService.epoch).\(count + 1)")
+            for position in start + 1...count + 1 {
+                #expect(
+                    try await slow.frame().json["cursor"] as? String == "\(MemoryService.epoch).\(position)")
+            }
             slow.close()
             fast.close()
         }

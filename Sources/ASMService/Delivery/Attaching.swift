@@ -25,20 +25,32 @@ extension CustomerFeed {
         let upTo = position
         work.start { [self] in
             do {
-                let missed = try await store.entries(
-                    for: user, of: customer, after: after, upTo: upTo, limit: Self.catchUpEntries + 1)
-                tell(.caughtUp(session, request, having + missed, upTo: upTo))
+                var missed = having
+                var from = after
+                while !Self.isTooMuch(missed) {
+                    let slice = try await store.entries(
+                        for: user, of: customer, after: from, upTo: upTo, limit: Self.catchUpSlice)
+                    missed += slice
+                    guard slice.count == Self.catchUpSlice, let last = slice.last else { break }
+                    from = last.position
+                }
+                tell(.caughtUp(session, request, missed, upTo: upTo))
             } catch {
                 request.reply.refuse(Refusal(failure: error))
             }
         }
     }
 
+    /// Whether a client had better load its threads page by page than be sent all this.
+    private static func isTooMuch(_ missed: [LogEntry]) -> Bool {
+        missed.count > catchUpEntries || missed.reduce(0) { $0 + $1.textBytes } > catchUpBytes
+    }
+
     func finishAttach(
         _ session: LiveSession, _ request: AttachRequest, _ missed: [LogEntry], upTo: LogPosition
     ) async throws {
         guard !session.isClosed, let user = session.record?.user.id else { return }
-        guard missed.count <= Self.catchUpEntries else { return begin(session, request, missed: nil) }
+        guard !Self.isTooMuch(missed) else { return begin(session, request, missed: nil) }
         if let rest = try await tailEntries(after: upTo, for: user) {
             begin(session, request, missed: missed + rest)
         } else {
@@ -64,10 +76,15 @@ extension CustomerFeed {
     /// - Parameter missed: nil when the session has to start anew.
     private func begin(_ session: LiveSession, _ request: AttachRequest, missed: [LogEntry]?) {
         guard let head, let record = session.record else { return }
+        // Revoked between the look at its token and now: what the log said then concerned only live sessions.
+        guard !sessionDirectory.hasEnded(record.id) else {
+            session.close()
+            return request.reply.refuse(SessionDirectory.unauthenticated)
+        }
         var attached = LinkAttached()
         attached.identity = LinkIdentity(record)
         attached.cursor = LogCursor(epoch: head.epoch, position: position)
-        attached.resync = missed == nil || missed.map { $0.count > Self.catchUpEntries } == true
+        attached.resync = missed.map(Self.isTooMuch) ?? true
         sessions.add(session, of: record.user.id)
         request.reply.answer(.attached(attached))
         guard let missed, !attached.resync, !missed.isEmpty else { return }

@@ -13,12 +13,16 @@ import Synchronization
 /// seen here is the order that every session sees.
 actor CustomerFeed {
     /// Entries read from the database at a time.
-    static let readLimit = 1_000
+    static let readLimit = 256
     /// The newest entries kept in memory, from which most resuming sessions are served.
     static let tailEntries = 4_096
     static let tailBytes = 8 << 20
     /// A session further behind than this starts anew (`resync`).
     static let catchUpEntries = 2_000
+    /// … or than this many bytes of texts: what a phone loads page by page is not pushed at it in one go.
+    static let catchUpBytes = 4 << 20
+    /// What a resuming session missed is read from the database in slices of so many entries.
+    static let catchUpSlice = 100
     /// Own commits that may wait for entries of other servers before them; what is dropped is read again.
     static let stashEntries = 8_192
     /// Threads whose participants are cached; beyond it the cache starts anew.
@@ -47,7 +51,7 @@ actor CustomerFeed {
     nonisolated let metrics: LogMetrics
     nonisolated let sessionDirectory: SessionDirectory
     private nonisolated let sent: SentRequests
-    private nonisolated let inbox = Mutex<(events: [Event], isRunning: Bool)>(([], false))
+    private nonisolated let inbox = Mutex(Inbox())
     private nonisolated let followed = Mutex<LogPosition>(0)
 
     var head: LogHead?
@@ -73,10 +77,29 @@ actor CustomerFeed {
     /// How far the log has been followed; 0 before the first look.
     nonisolated var followedPosition: LogPosition { followed.withLock { $0 } }
 
+    private struct Inbox {
+        var events: [Event] = []
+        /// Entries in the `committed` events.
+        var entries = 0
+        var isRunning = false
+    }
+
     /// Hands over an event; it is handled after those before it.
+    ///
+    /// Own commits beyond a bound are not kept for a feed that lags behind: it reads them from the log again.
     nonisolated func tell(_ event: Event) {
         let mustStart = inbox.withLock { inbox in
-            inbox.events.append(event)
+            if case .committed(let entries) = event {
+                if inbox.entries + entries.count > Self.stashEntries {
+                    if case .poll? = inbox.events.last {} else { inbox.events.append(.poll) }
+                    sent.forget(entries)
+                } else {
+                    inbox.events.append(event)
+                    inbox.entries += entries.count
+                }
+            } else {
+                inbox.events.append(event)
+            }
             defer { inbox.isRunning = true }
             return !inbox.isRunning
         }
@@ -100,7 +123,10 @@ actor CustomerFeed {
                 inbox.isRunning = false
                 return nil
             }
-            defer { inbox.events = [] }
+            defer {
+                inbox.events = []
+                inbox.entries = 0
+            }
             return inbox.events
         }
     }
@@ -312,7 +338,8 @@ extension CustomerFeed {
 }
 
 extension LogEntry {
-    fileprivate var textBytes: Int {
-        if case .message(let text, _) = content { text.open.utf8.count } else { 64 }
+    /// About what the entry takes in memory and on the link.
+    var textBytes: Int {
+        if case .message(let text, _) = content { text.open.utf8.count + 256 } else { 256 }
     }
 }

@@ -225,10 +225,19 @@ extension LogAppender {
             metrics.appended(messages.count + result.receiptEntries.count, in: ContinuousClock.now - began)
             standing.inTouch()
             settle(messages, receipts, result)
-        } catch let error as SQLError where error.isOfOneStatement && messages.count > 1 {
+        } catch let error as SQLError
+            where error.isOfOneStatement && messages.count + (receipts.isEmpty ? 0 : 1) > 1
+        {
             // One entry that the database cannot take must not fail its neighbours: each is tried alone.
-            for message in messages { await append([message], [:]) }
-            await append([], receipts)
+            for waiting in messages {
+                if waiting.session?.isBroken == true {
+                    sent.forget(waiting.message)
+                    waiting.reply.refuse(Self.outOfTurn)
+                } else {
+                    await append([waiting], [:])
+                }
+            }
+            if !receipts.isEmpty { await append([], receipts) }
         } catch {
             fail(messages, error)
             retry(receipts, after: error)

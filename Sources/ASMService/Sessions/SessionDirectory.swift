@@ -17,6 +17,8 @@ final class SessionDirectory: Sendable {
         var records: [[UInt8]: (record: SessionRecord, until: ContinuousClock.Instant)] = [:]
         /// Grows with every revocation: tells a look-up that its answer may be stale.
         var revocations = 0
+        /// Sessions seen ended, for those that are being attached at that moment; ids are never used again.
+        var ended: Set<Int64> = []
     }
 
     private let state = Mutex(State())
@@ -55,7 +57,17 @@ final class SessionDirectory: Sendable {
         return record
     }
 
-    func forget(session: Int64) { forget { $0.id == session } }
+    func forget(session: Int64) {
+        state.withLock { state in
+            if state.ended.count >= Self.cachedSessions { state.ended.removeAll() }
+            state.ended.insert(session)
+        }
+        forget { $0.id == session }
+    }
+
+    /// Whether the log said that the session has ended, as far as this server remembers.
+    func hasEnded(_ session: Int64) -> Bool { state.withLock { $0.ended.contains(session) } }
+
     func forget(user: User.ID) { forget { $0.user.id == user } }
 
     private func forget(where matches: (SessionRecord) -> Bool) {

@@ -8,6 +8,17 @@ extension RequestRouter {
     static let inboxLimit = 200
     static let historyLimit = 500
     static let usersLimit = 200
+    /// A page of entries ends earlier when its texts would not fit a frame of the link.
+    static let pageBytes = 8 << 20
+
+    /// As many entries from the start as make a page, at least one.
+    static func fitting(_ entries: some Sequence<LogEntry>) -> [LogEntry] {
+        var bytes = 0
+        return entries.prefix { entry in
+            defer { bytes += entry.textBytes }
+            return bytes == 0 || bytes + entry.textBytes <= pageBytes
+        }
+    }
 
     func read(_ request: LinkRequest, _ caller: SessionRecord) async throws -> LinkResponse.OneOf_Body {
         let user = caller.user.id
@@ -32,8 +43,10 @@ extension RequestRouter {
                 limit: min(max(Int(wish.limit), 1), Self.historyLimit))
             guard let found else { throw AppendRefusal.notFound }
             var history = LinkHistory()
-            history.entries = found.entries.map { LinkEntry($0) }
-            history.more = found.more
+            let kept =
+                wish.forward ? Self.fitting(found.entries) : Self.fitting(found.entries.reversed()).reversed()
+            history.entries = kept.map { LinkEntry($0) }
+            history.more = found.more || kept.count < found.entries.count
             return .history(history)
         case .getMessage(let wish):
             let found = try await store.message(
@@ -78,7 +91,13 @@ extension RequestRouter {
             for: user, of: customer, after: cursor.position, upTo: head.position,
             limit: CustomerFeed.catchUpEntries + 1)
         page.resync = entries.count > CustomerFeed.catchUpEntries
-        if !page.resync { page.entries = entries.map { LinkEntry($0) } }
+        guard !page.resync else { return page }
+        let limit = wish.limit == 0 ? CustomerFeed.catchUpEntries : Int(wish.limit)
+        let kept = Self.fitting(entries.prefix(min(limit, CustomerFeed.catchUpEntries)))
+        if kept.count < entries.count, let last = kept.last {
+            page.cursor = LogCursor(epoch: head.epoch, position: last.position)
+        }
+        page.entries = kept.map { LinkEntry($0) }
         return page
     }
 }

@@ -39,6 +39,9 @@ extension PoolCore {
 
     /// Lets a session wait for another server; its unanswered messages go with it.
     func move(_ session: SessionState, isFree: Bool) {
+        session.forgetOldMarks(now: now, limits: limits)
+        // No server has them for sure; the log takes the furthest, so repeating them does no harm.
+        for index in session.marks.indices { session.marks[index].sentAt = nil }
         session.avoids = session.connection?.server.index
         session.repeatsAreFree = isFree
         leaveConnection(session)

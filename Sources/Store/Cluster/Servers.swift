@@ -5,7 +5,10 @@ extension Store {
     /// Registers this process as the server at an address; an older process of that address is superseded.
     package func registerServer(address: String, version: String) async throws -> ServerFence {
         let boot = Token128.random()
+        let locks = database.engine == .postgres
         return try await database.write { session in
+            // Waits for appends that proved themselves with the old boot; those that follow see the new one.
+            if locks { try session.run("SELECT 1 FROM server WHERE address = \(address) FOR UPDATE") }
             let row = try session.run(
                 """
                 INSERT INTO server (id, address, version, boot, started_at, last_active)
