@@ -44,8 +44,11 @@ export function avatar(name, id, isGroup = false) {
   return make("span", { class: `avatar tone-${tone}`, aria: { hidden: "true" } }, content);
 }
 
+/** Of the name proper: titles before it ("Dr.") and letters after it (", RN") do not count. */
 function initials(name) {
-  const words = name.trim().split(/\s+/).filter(Boolean);
+  const all = name.split(",")[0].trim().split(/\s+/).filter(Boolean);
+  const proper = all.filter((word, index) => !word.endsWith(".") || index === all.length - 1);
+  const words = proper.length > 0 ? proper : all;
   const chosen = words.length > 1 ? [words[0], words[words.length - 1]] : words;
   return chosen.map((word) => Array.from(word)[0].toLocaleUpperCase()).join("") || "?";
 }
