@@ -35,12 +35,14 @@ struct OutboxTests {
     func holds() {
         var outbox = Self.outbox(["a", "b", "c"], window: 2)
         let frames = outbox.takeFrames()
+        let now = ContinuousClock.now
 
-        #expect(outbox.postpone(ref: frames[0].ref) == true)
+        #expect(outbox.postpone(ref: frames[0].ref, until: now + .seconds(2)) == true)
         #expect(outbox.takeFrames().isEmpty)
-        #expect(outbox.resume() == false)
-        #expect(outbox.postpone(ref: frames[1].ref) == true)
-        #expect(outbox.resume() == true)
+        #expect(outbox.resume(at: now + .seconds(3)) == false)
+        #expect(outbox.postpone(ref: frames[1].ref, until: now + .seconds(1)) == true)
+        #expect(outbox.resume(at: now + .seconds(1)) == false)
+        #expect(outbox.resume(at: now + .seconds(2)) == true)
         #expect(outbox.takeFrames().map(\.text.open) == ["a", "b"])
     }
 

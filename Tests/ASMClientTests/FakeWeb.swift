@@ -14,14 +14,14 @@ final class FakeWeb: Sendable {
         case hangUpAtFrame(Int)
         /// Sends the whole log again to a client that has a cursor.
         case replay
-        /// Never sends the entry of this number live.
-        case swallow(number: EntryNumber)
+        /// Never sends the entries of these numbers live.
+        case swallow(ClosedRange<EntryNumber>)
         /// Cannot resume.
         case resync
         case draining
         case bye(Refusal)
-        /// Refuses the first message as unavailable.
-        case unavailableOnce
+        /// Refuses the first message for now.
+        case refuseOnce(Refusal.Code)
         /// Says nothing after the welcome.
         case mute
     }
@@ -38,6 +38,10 @@ final class FakeWeb: Sendable {
         var receipts: [EntryNumber] = []
         var live: [ObjectIdentifier: NIOLoopBound<FakeLiveHandler>] = [:]
         var historyRequests = 0
+        /// Which request for history, counted from 1, is answered with this refusal.
+        var historyRefusals: [Int: Refusal.Code] = [:]
+        /// How many entries a page of history has at most, whatever is asked for.
+        var historyPage = Int.max
     }
 
     static let epoch = LogEpoch.random()
@@ -172,10 +176,10 @@ final class FakeLiveHandler: ChannelInboundHandler {
 
     func push(_ entries: [LogEntry]) {
         var sent = entries
-        if case .swallow(let number) = fault { sent.removeAll { $0.number == number } }
+        if case .swallow(let numbers) = fault { sent.removeAll { numbers.contains($0.number ?? 0) } }
         if case .mute = fault { return }
-        guard !sent.isEmpty else { return }
-        send(.entries(cursor: web.state.withLock { $0.head }, sent))
+        guard let last = sent.last else { return }
+        send(.entries(cursor: LogCursor(epoch: FakeWeb.epoch, position: last.position), sent))
     }
 
     private func take(_ frame: ClientFrame) {
@@ -218,9 +222,9 @@ final class FakeLiveHandler: ChannelInboundHandler {
     }
 
     private func store(_ frame: SendFrame) {
-        if case .unavailableOnce = fault {
+        if case .refuseOnce(let code) = fault {
             fault = nil
-            return send(.refused(ref: frame.ref, Refusal(.unavailable, "later", retryAfterMilliseconds: 1)))
+            return send(.refused(ref: frame.ref, Refusal(code, "later", retryAfterMilliseconds: 1)))
         }
         let entry = web.state.withLock { state in
             if let entry = state.positions[frame.clientID] {
@@ -265,8 +269,9 @@ final class FakeHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
         case .head(let head): uri = head.uri
         case .body: break
         case .end:
-            let body = answer()
-            var head = HTTPResponseHead(version: .http1_1, status: .ok)
+            let (status, body) = answer()
+            web.changed.signal()
+            var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status))
             head.headers.add(name: "Content-Length", value: "\(body.count)")
             context.write(wrapOutboundOut(.head(head)), promise: nil)
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
@@ -274,23 +279,41 @@ final class FakeHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func answer() -> [UInt8] {
+    private func answer() -> (status: Int, body: [UInt8]) {
         web.state.withLock { state in
             guard uri.contains("/entries") else {
-                return Array(
-                    """
+                let inbox = """
                     {"cursor":"\(state.head)","threads":[{"id":"7","subject":"s","lastNumber":\(state.log.count),\
                     "lastPosition":\(state.log.count)}]}
-                    """.utf8)
+                    """
+                return (200, Array(inbox.utf8))
             }
             state.historyRequests += 1
-            let after = uri.split(separator: "after=").dropFirst().first.flatMap { Int64($0) } ?? 0
-            var bytes = Array(#"{"more":false,"entries":["#.utf8)
-            for (index, entry) in state.log.filter({ ($0.number ?? 0) > after }).enumerated() {
-                if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                entry.encodeJSON(into: &bytes)
+            if let code = state.historyRefusals[state.historyRequests] {
+                return (
+                    code.httpStatus, Array(#"{"error":{"code":"\#(code.rawValue)","message":"no"}}"#.utf8)
+                )
             }
-            return bytes + Array("]}".utf8)
+            return (200, state.history(after: number("after"), before: number("before")))
         }
+    }
+
+    private func number(_ name: String) -> EntryNumber? {
+        uri.split(whereSeparator: { "?&".contains($0) }).first { $0.hasPrefix("\(name)=") }
+            .flatMap { EntryNumber($0.dropFirst(name.count + 1)) }
+    }
+}
+
+extension FakeWeb.State {
+    /// A page of the only thread's history as JSON.
+    fileprivate func history(after: EntryNumber?, before: EntryNumber?) -> [UInt8] {
+        let found = log.filter { ($0.number ?? 0) > after ?? 0 && ($0.number ?? 0) < before ?? .max }
+        let page = after == nil ? Array(found.suffix(historyPage)) : Array(found.prefix(historyPage))
+        var bytes = Array(#"{"more":\#(page.count < found.count),"entries":["#.utf8)
+        for (index, entry) in page.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            entry.encodeJSON(into: &bytes)
+        }
+        return bytes + Array("]}".utf8)
     }
 }

@@ -65,7 +65,7 @@ struct MessagingClientTests {
 
     @Test("an entry that a server lost on the way is loaded from the history, in its place")
     func swallowedEntry() async throws {
-        let web = FakeWeb(faults: [.swallow(number: 2)])
+        let web = FakeWeb(faults: [.swallow(2...2)])
         try await web.serve { address in
             let client = try Self.client([address])
             try await Self.run(client) { events in
@@ -154,9 +154,11 @@ struct MessagingClientTests {
         }
     }
 
-    @Test("what a server cannot take now is repeated, and the order stays")
-    func unavailable() async throws {
-        let web = FakeWeb(faults: [.unavailableOnce])
+    @Test(
+        "what a server cannot take now is repeated, and the order stays",
+        arguments: [Refusal.Code.unavailable, .tooManyRequests])
+    func unavailable(_ code: Refusal.Code) async throws {
+        let web = FakeWeb(faults: [.refuseOnce(code)])
         try await web.serve { address in
             let client = try Self.client([address]) { $0.sendWindow = 1 }
             for text in ["a", "b", "c"] { try await client.enqueue(text, in: Self.thread) }

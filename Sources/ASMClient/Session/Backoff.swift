@@ -4,6 +4,8 @@
 struct Backoff: Sendable {
     static let shortest = Duration.milliseconds(250)
     static let longest = Duration.seconds(30)
+    /// How long a server can ask to be left alone.
+    static let longestAsked = Duration.seconds(60)
     /// Beyond this many attempts the bound does not grow any more.
     private static let exponentLimit = 7
 
@@ -16,6 +18,11 @@ struct Backoff: Sendable {
         let bound = bound
         attempts += 1
         return bound * Double.random(in: 0..<1, using: &generator)
+    }
+
+    /// The pause that a server asked for, bounded.
+    static func asked(milliseconds: Int?) -> Duration {
+        min(longestAsked, .milliseconds(max(milliseconds ?? 0, 0)))
     }
 
     /// After a success: the next failure is the first again.

@@ -9,6 +9,11 @@ final class EventBuffer: Sendable {
         var events: [ClientEvent] = []
         var taken = 0
         var isFinished = false
+        /// How many events ever came, and how many of these the app was given or told that it missed.
+        var pushed = 0
+        var given = 0
+        /// How many were given when the app last asked for another: it is done with these.
+        var handled = 0
         var waiter: CheckedContinuation<ClientEvent?, Never>?
     }
 
@@ -17,11 +22,19 @@ final class EventBuffer: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
+    /// How many events ever came.
+    var pushed: Int { state.withLock(\.pushed) }
+
+    /// Whether the app has dealt with so many events: it was given them and has asked for another since.
+    func isHandled(upTo count: Int) -> Bool { state.withLock { $0.handled >= count } }
+
     func push(_ event: ClientEvent) {
         let waiter = state.withLock { state -> CheckedContinuation<ClientEvent?, Never>? in
             guard !state.isFinished else { return nil }
+            state.pushed += 1
             if let waiter = state.waiter {
                 state.waiter = nil
+                state.given = state.pushed
                 return waiter
             }
             if state.events.count - state.taken >= limit {
@@ -49,6 +62,7 @@ final class EventBuffer: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let ready = state.withLock { state -> ClientEvent?? in
+                    state.handled = state.given
                     if let event = state.take() { return event }
                     if state.isFinished || Task.isCancelled { return .some(nil) }
                     state.waiter = continuation
@@ -71,6 +85,7 @@ extension EventBuffer.State {
         guard taken < events.count else { return nil }
         defer {
             taken += 1
+            given = pushed - (events.count - taken)
             if taken == events.count {
                 events.removeAll(keepingCapacity: true)
                 taken = 0

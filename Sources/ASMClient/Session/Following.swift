@@ -8,20 +8,24 @@ extension MessagingClient {
 
     /// Takes over entries: each once, in order, with what was missing before them.
     func take(_ entries: [LogEntry], cursor: LogCursor) async throws {
-        var fresh: [LogEntry] = []
-        for entry in entries where note(entry) {
-            fresh.append(entry)
-            if state.progress[entry.thread]?.hole != nil { suspects.insert(entry.thread) }
+        let found = try await undoing {
+            var fresh: [LogEntry] = []
+            for entry in entries where note(entry) {
+                fresh.append(entry)
+                if state.progress[entry.thread]?.hole != nil { suspects.insert(entry.thread) }
+            }
+            var found = try await loadHoles()
+            found.entries = fresh + found.entries
+            return found
         }
-        fresh += try await loadHoles()
-        emit(fresh)
+        emit(found)
         state.cursor = cursor
     }
 
     /// Loads what is missing wherever it cannot be an unanswered message of one's own any more.
     func fillSuspects() async throws {
         guard !suspects.isEmpty else { return }
-        emit(try await loadHoles())
+        emit(try await undoing { try await loadHoles() })
     }
 
     /// Catches up by the inbox and the threads' history where the server cannot send what was missed.
@@ -34,7 +38,7 @@ extension MessagingClient {
             state.progress = [:]
             suspects = []
             state.cursor = cursor
-            if !isFirst { eventBuffer.push(.resynced(isComplete: false)) }
+            if isFirst { settled = state } else { eventBuffer.push(.resynced(isComplete: false)) }
             return
         }
         var isComplete = true
@@ -63,7 +67,7 @@ extension MessagingClient {
         var count = 0
         var range = HistoryRange.newest
         while count < Self.resyncEntryLimit {
-            let page = try await web.history(of: thread, range, limit: Self.historyPage, token: token)
+            let page = try await history(of: thread, range)
             let missed = page.entries.filter { $0.position > position }
             pages.append(missed)
             count += missed.count
@@ -76,26 +80,76 @@ extension MessagingClient {
         return (pages.reversed().flatMap { $0 }, false)
     }
 
-    private func loadHoles() async throws -> [LogEntry] {
-        var loaded: [LogEntry] = []
-        for thread in suspects where outbox.unanswered(in: thread) == 0 {
-            loaded += try await loadHole(of: thread)
-            suspects.remove(thread)
-        }
-        return loaded
+    /// What was found where something was missing.
+    private struct Found {
+        var entries: [LogEntry] = []
+        /// Threads and numbers that cannot be had.
+        var missing: [(thread: MessageThread.ID, numbers: ClosedRange<EntryNumber>)] = []
     }
 
-    private func loadHole(of thread: MessageThread.ID) async throws -> [LogEntry] {
-        var loaded: [LogEntry] = []
-        while let hole = state.progress[thread]?.hole {
-            let page = try await web.history(
-                of: thread, .after(hole.lowerBound - 1), limit: Self.historyPage, token: token)
-            loaded += page.entries.filter { note($0) }
-            guard let left = state.progress[thread]?.hole, left == hole else { continue }
-            eventBuffer.push(.missing(thread: ThreadID(thread), numbers: hole))
-            state.progress[thread]?.giveUpHole()
+    /// Does work that notes entries before the app has them; when it fails, nothing was noted.
+    ///
+    /// Otherwise they would be taken for known when the server sends them again, and the app never get them.
+    private func undoing(_ work: () async throws -> Found) async throws -> Found {
+        let (progress, old) = (state.progress, suspects)
+        do {
+            return try await work()
+        } catch {
+            state.progress = progress
+            suspects = old
+            throw error
         }
-        return loaded
+    }
+
+    private func loadHoles() async throws -> Found {
+        var found = Found()
+        for thread in suspects where outbox.unanswered(in: thread) == 0 {
+            try await loadHole(of: thread, into: &found)
+            suspects.remove(thread)
+        }
+        return found
+    }
+
+    /// Loads a thread's hole page by page; pages may be shorter than asked for, and only an empty one ends it.
+    private func loadHole(of thread: MessageThread.ID, into found: inout Found) async throws {
+        var after = (state.progress[thread]?.hole?.lowerBound ?? 1) - 1
+        while let hole = state.progress[thread]?.hole, after < hole.upperBound {
+            do {
+                let page = try await history(of: thread, .after(after))
+                found.entries += page.entries.filter { note($0) }
+                guard let last = page.entries.last?.number, last > after else { break }
+                after = last
+            } catch let error as MessagingError where error.code == Refusal.Code.notFound.rawValue {
+                // The user cannot see the thread any more: asking again after a reconnect would never end.
+                break
+            }
+        }
+        guard let hole = state.progress[thread]?.hole else { return }
+        found.missing.append((thread, hole))
+        state.progress[thread]?.giveUpHole()
+    }
+
+    /// A page of history, asked for shorter while the server says that it is too large.
+    private func history(
+        of thread: MessageThread.ID, _ range: HistoryRange
+    ) async throws -> WebAnswer.History {
+        var limit = Self.historyPage
+        while true {
+            do {
+                return try await web.history(of: thread, range, limit: limit, token: token)
+            } catch let error as MessagingError
+                where error.code == Refusal.Code.tooLarge.rawValue && limit > 1
+            {
+                limit /= 2
+            }
+        }
+    }
+
+    private func emit(_ found: Found) {
+        for (thread, numbers) in found.missing {
+            eventBuffer.push(.missing(thread: ThreadID(thread), numbers: numbers))
+        }
+        emit(found.entries)
     }
 
     /// Notes an entry in its thread's progress; false when it is known already.

@@ -28,6 +28,7 @@ extension MessagingClient {
                 live.close()
                 connection = nil
                 outbox.connectionLost()
+                settle()
                 saveQuietly()
             }
             while end.reason.isEmpty {
@@ -39,12 +40,15 @@ extension MessagingClient {
                 }
                 sendMarks()
                 sendWaiting()
+                settle()
                 saveNowAndThen()
             }
         } catch let error as CancellationError {
             end.fatal = error
         } catch {
             if (error as? MessagingError)?.needsLogIn == true { end.fatal = error }
+            let asked = Backoff.asked(milliseconds: (error as? MessagingError)?.retryAfterMilliseconds)
+            end.retryAfter = max(end.retryAfter, asked)
             end.reason = "\(error)"
         }
         return end
@@ -58,24 +62,33 @@ extension MessagingClient {
         case .closed(let reason): end.reason = "\(reason)"
         case .tick:
             if end.isMoving { end.reason = "the server is going" }
-            if !outbox.resume() { tick(queue, in: Backoff.shortest, on: live) }
+            if !outbox.resume(at: .now), let time = outbox.heldUntil {
+                tick(queue, in: max(Backoff.shortest, ContinuousClock.now.duration(to: time)), on: live)
+            }
         case .frame(.welcome(let user, _, let cursor, let isResync)):
             end.wasWelcome = true
             self.user = user
             connection = live
             eventBuffer.push(.connected(to: address))
-            if isResync { try await resync(at: cursor) } else if state.cursor == nil { state.cursor = cursor }
+            if isResync {
+                try await resync(at: cursor)
+            } else if state.cursor == nil {
+                state.cursor = cursor
+                settled = state
+            }
             try await fillSuspects()
         case .frame(.draining(let milliseconds)):
             end.isMoving = true
             tick(queue, in: .milliseconds(milliseconds) * Double.random(in: 0..<0.5), on: live)
         case .frame(.bye(let refusal)):
             end.reason = refusal.message
-            end.retryAfter = .milliseconds(refusal.retryAfterMilliseconds ?? 0)
+            end.retryAfter = Backoff.asked(milliseconds: refusal.retryAfterMilliseconds)
             if refusal.code == .unauthenticated { end.fatal = MessagingError(refusal) }
-        case .frame(.refused(let ref?, let refusal)) where refusal.code == .unavailable:
-            guard outbox.postpone(ref: ref) else { return }
-            tick(queue, in: .milliseconds(max(refusal.retryAfterMilliseconds ?? 0, 250)), on: live)
+        case .frame(.refused(let ref?, let refusal)) where Self.isForNow(refusal):
+            let isHeld = outbox.isHeld
+            let pause = max(Backoff.shortest, Backoff.asked(milliseconds: refusal.retryAfterMilliseconds))
+            guard outbox.postpone(ref: ref, until: .now + pause), !isHeld else { return }
+            tick(queue, in: pause, on: live)
         case .frame(let frame): try await take(frame)
         }
     }
@@ -117,6 +130,11 @@ extension MessagingClient {
         try await fillSuspects()
     }
 
+    /// Whether a message refused like this is to be sent again.
+    private static func isForNow(_ refusal: Refusal) -> Bool {
+        refusal.code == .unavailable || refusal.code == .tooManyRequests
+    }
+
     private func tick(_ queue: FrameQueue, in time: Duration, on live: LiveConnection) {
         live.channel.eventLoop.scheduleTask(in: .init(time)) { _ = queue.push(.tick) }
     }
@@ -138,9 +156,27 @@ extension MessagingClient {
 
     // MARK: Keeping
 
+    /// Remembers the state as one to be saved once the app has dealt with all events up to here.
+    ///
+    /// Only between frames: in the middle of one, entries are noted that the app has yet to be given.
+    func settle() {
+        guard store.isDurable else { return }
+        takeSettled()
+        if unsettled == nil { unsettled = (state, eventBuffer.pushed) }
+        takeSettled()
+    }
+
+    private func takeSettled() {
+        guard let waiting = unsettled, eventBuffer.isHandled(upTo: waiting.events) else { return }
+        settled = waiting.state
+        unsettled = nil
+    }
+
+    /// Saves the outbox, and the place in the log up to which the app has everything.
     func save() throws {
         guard store.isDurable else { return }
-        var saved = state
+        takeSettled()
+        var saved = settled
         saved.outbox = outbox.items
         try store.save(saved)
         lastSave = .now

@@ -7,8 +7,8 @@ import NIOPosix
 /// Make one with the token of a log-in, then call `run()` in a task of your own: it connects, reconnects with
 /// backoff and jitter, and returns only by throwing. Meanwhile send with `send` or `enqueue` and take
 /// `events`, each once, in order. Messages given while there is no connection wait in the outbox, which the
-/// store keeps over restarts. After a restart entries since the last save may come again: an app that stores
-/// them tells by thread and number.
+/// store keeps over restarts. After a restart entries since the last save may come again, and those that the
+/// app took without asking for the next event: an app that stores them tells by thread and number.
 ///
 /// Built and tested on Linux. It uses nothing that Apple's platforms lack, but is untested there.
 public actor MessagingClient {
@@ -24,6 +24,10 @@ public actor MessagingClient {
     let waiters = Waiters()
 
     var state: SavedState
+    /// The last state of which the app has dealt with all events: what is saved.
+    var settled: SavedState
+    /// A later state, and how many events have to be dealt with until it is settled.
+    var unsettled: (state: SavedState, events: Int)?
     var outbox: Outbox
     /// Open and welcomed; nil in between.
     var connection: LiveConnection?
@@ -45,10 +49,12 @@ public actor MessagingClient {
         security = try LiveSecurity(configuration)
         web = try WebAPI(configuration)
         state = try store.load()
+        settled = state
         outbox = Outbox(
             limit: max(configuration.outboxLimit, state.outbox.count), window: configuration.sendWindow)
         for item in state.outbox { _ = outbox.add(item) }
         state.outbox = []
+        settled = state
         suspects = Set(state.progress.filter { $0.value.hole != nil }.keys)
         let buffer = EventBuffer(limit: configuration.eventLimit)
         eventBuffer = buffer
@@ -80,6 +86,7 @@ public actor MessagingClient {
             connection?.close()
             connection = nil
             outbox.connectionLost()
+            settle()
             saveQuietly()
             waiters.finishAll(with: error)
             eventBuffer.finish()

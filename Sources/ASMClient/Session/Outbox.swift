@@ -23,9 +23,10 @@ struct Outbox: Sendable {
     private var slots: [Slot] = []
     private var lastRef: Int64 = 0
     private(set) var inFlight = 0
-    /// Whether the server asked to wait: nothing is sent until everything on its way was answered and
-    /// `resume` came.
-    private(set) var isHeld = false
+    /// Set when the server asked to wait: nothing is sent until then, nor until everything on its way was
+    /// answered and `resume` came.
+    private(set) var heldUntil: ContinuousClock.Instant?
+    var isHeld: Bool { heldUntil != nil }
 
     init(limit: Int, window: Int) {
         self.limit = limit
@@ -72,18 +73,19 @@ struct Outbox: Sendable {
     }
 
     /// Keeps what the server could not take, and holds everything back until `resume`.
-    mutating func postpone(ref: FrameRef) -> Bool {
+    mutating func postpone(ref: FrameRef, until time: ContinuousClock.Instant) -> Bool {
         guard let index = index(of: ref) else { return false }
         slots[index].ref = nil
         inFlight -= 1
-        isHeld = true
+        heldUntil = max(heldUntil ?? time, time)
         return true
     }
 
-    /// Sends again after a pause; false while answers are still to come.
-    mutating func resume() -> Bool {
-        guard inFlight == 0 else { return false }
-        isHeld = false
+    /// Sends again after a pause; false while it lasts or answers are still to come.
+    mutating func resume(at now: ContinuousClock.Instant) -> Bool {
+        guard let heldUntil else { return true }
+        guard inFlight == 0, now >= heldUntil else { return false }
+        self.heldUntil = nil
         return true
     }
 
@@ -91,7 +93,7 @@ struct Outbox: Sendable {
     mutating func connectionLost() {
         for index in slots.indices { slots[index].ref = nil }
         inFlight = 0
-        isHeld = false
+        heldUntil = nil
     }
 
     /// How many messages of a thread are unanswered.
