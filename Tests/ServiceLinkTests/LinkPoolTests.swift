@@ -3,6 +3,7 @@ import NIOPosix
 import Observability
 import ServiceLink
 import SwiftProtobuf
+import TestSupport
 import Testing
 
 @Suite("A link pool", .timeLimit(.minutes(1)))
@@ -93,10 +94,7 @@ struct LinkPoolTests {
 
     @Test("refuses with unavailable while no server can be reached, and recovers by itself")
     func recovers() async throws {
-        var first: TestServer? = try await TestServer(TestService())
-        let address = try #require(first?.address)
-        await first?.server.closeAtOnce()
-        first = nil
+        let address = BindAddress(host: "127.0.0.1", port: try LoopbackPort.free())
         try await withPool(at: [address], limits: hastyLimits()) { pool, _ in
             let sink = TestSink()
             _ = pool.open(token: [1], cursor: nil, sink: sink)

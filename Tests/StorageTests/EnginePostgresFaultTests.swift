@@ -1,5 +1,6 @@
 import PostgresDatabase
 import SQLDatabase
+import Synchronization
 import TestSupport
 import Testing
 
@@ -19,10 +20,13 @@ struct EnginePostgresFaultTests {
             var heard = database.notifications(on: "news").makeAsyncIterator()
             #expect(await heard.next() == "")
             let (progress, continuation) = AsyncStream.makeStream(of: Int.self)
-            async let outcomes = load(database, progress: continuation)
+            let isOver = Mutex(false)
+            async let outcomes = load(database, progress: continuation) { isOver.withLock { $0 } }
             for await done in progress where done == 200 { break }
             try server.kill()
             try server.start()
+            // Who had nothing under way when the server died waits for it, and would go on for long.
+            isOver.withLock { $0 = true }
             let (acknowledged, errors) = await outcomes
             #expect(errors.allSatisfy { $0.isUnknownOutcome || $0.isUnavailable }, "\(errors.prefix(3))")
             #expect(!errors.isEmpty)
@@ -120,15 +124,16 @@ struct EnginePostgresFaultTests {
         } catch { return error as? SQLError }
     }
 
-    /// Inserts ids from 32 callers until the first error of each.
+    /// Inserts ids from 32 callers until the first error of each, or until it is over.
     private func load(
-        _ database: PostgresDatabase, progress: AsyncStream<Int>.Continuation
+        _ database: PostgresDatabase, progress: AsyncStream<Int>.Continuation,
+        until isOver: @escaping @Sendable () -> Bool
     ) async -> (acknowledged: Set<Int64>, errors: [SQLError]) {
         await withTaskGroup(of: (Set<Int64>, SQLError?).self) { group in
             for caller in 0..<32 {
                 group.addTask {
                     var done: Set<Int64> = []
-                    for number in 0..<100_000 {
+                    for number in 0..<100_000 where !isOver() {
                         let id = Int64(caller * 1_000_000 + number)
                         do { try await database.query("INSERT INTO t VALUES (\(id))") } catch {
                             return (done, error as? SQLError)

@@ -43,7 +43,7 @@ package final class PostgresServer: Sendable {
     /// - Parameter settings: further ones, such as `synchronous_standby_names=absent`.
     package init(settings: [String] = []) throws {
         binaries = try Self.findBinaries()
-        port = try Self.freePort()
+        port = try LoopbackPort.free()
         folder = NSTemporaryDirectory() + "asm-postgres-\(UUID().uuidString.prefix(8))"
         self.settings = settings
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -210,21 +210,5 @@ package final class PostgresServer: Sendable {
                     "PostgreSQL is not installed under \(root): `make test` installs it (Debian: postgresql)")
         }
         return "\(root)/\(newest)/bin"
-    }
-
-    private static func freePort() throws -> Int {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { _ = Glibc.close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(socket, address, length) == 0 && getsockname(socket, address, &length) == 0
-            }
-        }
-        guard result else { throw Failure(description: "no free loopback port") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

@@ -18,7 +18,7 @@ final class Server: Sendable {
         _ arguments: [String],
         listen: @escaping @Sendable (_ port: Int) -> [String] = { ["--listen", "127.0.0.1:\($0)"] }
     ) async throws {
-        let program = try await Program.asm(arguments + listen(0))
+        let program = try await Program.asm(arguments + listen(try LoopbackPort.free()))
         port = try await program.port()
         self.arguments = arguments
         self.listen = listen

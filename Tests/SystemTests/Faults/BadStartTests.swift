@@ -32,7 +32,7 @@ extension SystemTests {
             .timeLimit(.minutes(1)))
         func wrongDatabase() async throws {
             let postgres = try PostgresServer.shared()
-            let nobody = try await FreePort.find()
+            let nobody = try LoopbackPort.free()
 
             try await expectFailure(
                 ["service", "--database", postgres.url(database: "absent"), "--listen", "127.0.0.1:0"],

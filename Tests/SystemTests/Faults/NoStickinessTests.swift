@@ -38,7 +38,7 @@ extension SystemTests {
                 FileManager.default.isExecutableFile(atPath: program),
                 "HAProxy is missing: `make test` installs it (Debian: haproxy).")
             try await withTemporaryFolder { folder in
-                let balancer = Web(port: try await FreePort.find())
+                let balancer = Web(port: try LoopbackPort.free())
                 let file = folder + "/haproxy.cfg"
                 try configuration(port: balancer.port, webs: webs)
                     .write(toFile: file, atomically: true, encoding: .utf8)
