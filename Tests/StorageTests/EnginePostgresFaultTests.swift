@@ -29,7 +29,6 @@ struct EnginePostgresFaultTests {
             isOver.withLock { $0 = true }
             let (acknowledged, errors) = await outcomes
             #expect(errors.allSatisfy { $0.isUnknownOutcome || $0.isUnavailable }, "\(errors.prefix(3))")
-            #expect(!errors.isEmpty)
             let rows = try await database.query("SELECT id FROM t")
             let stored = Set(try rows.map { try $0.int(0) })
             #expect(acknowledged.subtracting(stored).isEmpty)
