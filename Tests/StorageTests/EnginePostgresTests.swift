@@ -102,7 +102,8 @@ struct EnginePostgresTests {
             let sleeper: SQL = """
                 SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'
                 """
-            while try await database.query(sleeper).isEmpty {}
+            let patience = ContinuousClock.now + .seconds(20)
+            while try await database.query(sleeper).isEmpty, ContinuousClock.now < patience {}
 
             let error = await #expect(throws: SQLError.self) {
                 try await database.query("UPDATE t SET n = 2 WHERE id = 1")

@@ -126,9 +126,10 @@ struct StoreRaceTests {
             }
 
             async let outcome = test.append([message]).outcomes[0]
-            while try await waiting() < 1 {}
+            let patience = ContinuousClock.now + .seconds(20)
+            while try await waiting() < 1, ContinuousClock.now < patience {}
             async let successor = test.store.registerServer(address: "a:1", version: "2")
-            while try await waiting() < 2 {}
+            while try await waiting() < 2, ContinuousClock.now < patience {}
             release.open()
 
             #expect(try await outcome.get().replayed == false)
