@@ -7,28 +7,42 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
-# A crash must end a run, not wait for a debugger.
-export SWIFT_BACKTRACE := enable=no
+# A crash tells where it was and ends the run; it does not wait for a debugger.
+export SWIFT_BACKTRACE := enable=yes,interactive=no,color=no,threads=crashed,registers=none,images=none,timeout=120s
 
 DATA ?= ./asm-data
 WEB_PORT ?= 8080
 WEB ?= http://127.0.0.1:$(WEB_PORT)
 SCREENSHOTS ?= .build/screenshots
 
-# To build: libraries, and the headers that the toolchain links with. To test: databases, proxies and browsers.
-BUILD_PACKAGES := git ca-certificates libc6-dev libstdc++-12-dev pkg-config zlib1g-dev \
-	libpq-dev libsqlite3-dev libsodium-dev
+# To build: libraries, the headers that the toolchain links with, and `strip` and `readelf` for `make install`. To test:
+# databases, proxies and browsers, and what the failover suite makes machines of: Patroni and etcd, network namespaces,
+# packet filters, wrong clocks.
+BUILD_PACKAGES := git ca-certificates libc6-dev libstdc++-12-dev pkg-config zlib1g-dev binutils \
+	libpq-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libxml2-dev
 TEST_PACKAGES := postgresql haproxy chromium chromium-driver fonts-noto-core fonts-noto-color-emoji \
-	fonts-wqy-microhei python3-venv procps
+	fonts-wqy-microhei python3-venv procps python3-aiosmtpd openssl curl testssl.sh \
+	util-linux patroni python3-etcd etcd-server nftables iproute2 libfaketime strace
 PROTO_PACKAGES := protobuf-compiler
 
-# A run that hangs fails: each of the two runs of `make test` stays below 20 minutes.
-TEST_MINUTES := 20
+# A run that hangs fails: each of the runs of `make test` stays below 40 minutes.
+TEST_MINUTES := 40
 # More at once, each with connections of its own, and two cores do not even connect in time.
 TESTS_AT_ONCE := 4
 TEST_LOG := .build/test.log
+# The Swift runtime goes into the program, so that a server needs no Swift.
+RELEASE := -c release --static-swift-stdlib
+PREFIX ?= /usr/local
 VENV := .build/venv
+NEXT_VERSION := .build/next-version/asm
 LINTED := Package.swift Sources Tests
+# Rows of the failover matrix: `make test` runs the short selection, `make failover` those in ROWS or all of them.
+ROWS ?=
+FAILOVER_SHORT := f01 f04 f06 f08 f09 f14 f39 f50
+FAILOVER_ELSEWHERE := OutageTests|LostAnswerTests|NoStickinessTests|UnrulyStreamTests|DatabaseDiskTests|BadNetworkTests
+FAILOVER_MINUTES := 60
+FAILOVER_RESULTS := .build/failover
+PRIVATE_NETWORK := Tests/Failover/in-private-network
 PROTOC_GEN_SWIFT := .build/protoc-gen-swift/release/protoc-gen-swift
 
 .PHONY: help
@@ -37,7 +51,7 @@ help: ## List what can be made.
 
 .PHONY: run
 run: deps release ## Build, and run everything in one process with a demonstration customer on port 8080.
-	"$$(swift build -c release --show-bin-path)/asm" up --data $(DATA) --web-port $(WEB_PORT) --demo
+	"$$(swift build $(RELEASE) --show-bin-path)/asm" up --data $(DATA) --web-port $(WEB_PORT) --demo
 
 .PHONY: test
 test: test-deps lint build-tests check ## Install what is missing, build, and pass every test.
@@ -48,11 +62,25 @@ build: deps ## Build for development.
 
 .PHONY: release
 release: deps ## Build for use.
-	swift build -c release --product asm
+	swift build $(RELEASE) --product asm
+
+.PHONY: install
+install: release ## Build, and install the program as $(PREFIX)/bin/asm (DESTDIR for packages); it needs no Swift there.
+	Tests/needed-packages "$$(swift build $(RELEASE) --show-bin-path)/asm" docs/high-availability.md
+	install -D -m 755 --strip "$$(swift build $(RELEASE) --show-bin-path)/asm" "$(DESTDIR)$(PREFIX)/bin/asm"
 
 .PHONY: build-tests
-build-tests: deps
+build-tests: deps $(NEXT_VERSION)
 	swift build --build-tests
+
+.PHONY: next-version
+next-version: build-tests ## Build the copy of the program that speaks the next version, for tests of rolling upgrades.
+
+# Built where everything else is, so that only what differs and what depends on it is compiled twice; the build that
+# follows brings this version back.
+$(NEXT_VERSION): Package.swift $(shell find Sources -type f)
+	ASM_BUILD_NEXT_VERSION=1 swift build --product asm
+	install -D -m 755 "$$(swift build --show-bin-path)/asm" $@
 
 # The log must end with a run of at least one test that passed: a runner that crashed or found nothing fails here.
 define run_tests
@@ -68,11 +96,59 @@ endef
 .PHONY: check
 check: ## Run the tests that are built; FILTER=NAME runs some of them.
 ifdef FILTER
-	$(call run_tests,--filter $(FILTER))
+	$(call run_tests,--filter '$(FILTER)')
 else
-	$(call run_tests,--skip SystemTests --experimental-maximum-parallelization-width $(TESTS_AT_ONCE))
+	$(call run_tests,--skip SystemTests --skip FailoverTests \
+		--experimental-maximum-parallelization-width $(TESTS_AT_ONCE))
 	$(call run_tests,--filter SystemTests)
+	@$(MAKE) failover-short
 endif
+
+# Namespaces need root. Continuous integration must not leave rows out unnoticed.
+.PHONY: failover-short
+failover-short:
+	@if unshare --net --mount --pid --fork true 2>/dev/null; then \
+		$(MAKE) failover-rows ROWS="$(FAILOVER_SHORT)" FAILOVER_RESULTS=.build/failover-short FAILOVER_MINUTES=12; \
+	else \
+		echo "make: not run, because network namespaces need root: failover rows $(FAILOVER_SHORT)" >&2; \
+		[[ "$${CI:-}" != true ]]; \
+	fi
+
+.PHONY: failover
+failover: test-deps build-tests ## Break everything that can be broken and write docs/failover.md; ROWS=F01,F04 some rows, BUILD=debug with the debug build.
+ifneq ($(BUILD),debug)
+	@$(MAKE) release
+	$(if $(ROWS),,rm -rf $(FAILOVER_RESULTS))
+	@status=0; \
+	$(if $(ROWS),,$(MAKE) failover-elsewhere || status=$$?;) \
+	ASM_FAILOVER_BINARY="$$(swift build $(RELEASE) --show-bin-path)/asm" $(MAKE) failover-rows || status=$$?; \
+	python3 Tests/Failover/report.py $(FAILOVER_RESULTS) docs/failover.md; exit $$status
+else
+	@status=0; $(MAKE) failover-rows || status=$$?; \
+	python3 Tests/Failover/report.py $(FAILOVER_RESULTS) docs/failover.md; exit $$status
+endif
+
+# Rows that process tests on loopback prove; what is a row by itself is not run here again.
+.PHONY: failover-elsewhere
+failover-elsewhere:
+	@mkdir -p $(FAILOVER_RESULTS)
+	@timeout --kill-after=30s $(TEST_MINUTES)m swift test --skip-build --disable-xctest \
+		--filter '$(FAILOVER_ELSEWHERE)' > $(FAILOVER_RESULTS)/elsewhere.log 2>&1 \
+		|| { grep -E '✘|↳' $(FAILOVER_RESULTS)/elsewhere.log; echo "make: process tests of rows failed" >&2; exit 1; }
+
+# The rows by themselves, in a network of their own: `f01 f04` becomes a pattern of their functions' names.
+.PHONY: failover-rows
+failover-rows:
+	@mkdir -p $(FAILOVER_RESULTS)
+	@rows=$$(tr ', ' '||' <<<'$(ROWS)' | tr -s '|' | tr '[:upper:]' '[:lower:]'); \
+	ASM_FAILOVER_RESULTS=$(CURDIR)/$(FAILOVER_RESULTS) \
+	setpriv --pdeathsig KILL -- timeout --kill-after=30s $(FAILOVER_MINUTES)m \
+		setpriv --pdeathsig TERM -- $(PRIVATE_NETWORK) \
+		swift test --skip-build --disable-xctest --filter "FailoverTests.*/($${rows:-f[0-9]+})\(\)" 2>&1 \
+		| tee $(FAILOVER_RESULTS)/log \
+		|| { echo "make: failover rows failed, or took longer than $(FAILOVER_MINUTES) minutes" >&2; exit 1; }
+	@grep -qE 'Test run with [1-9][0-9]* tests? .*passed' $(FAILOVER_RESULTS)/log \
+		|| { echo "make: no failover row was run" >&2; exit 1; }
 
 .PHONY: lint
 lint: swift ## Check that all Swift is formatted as `make format` would format it.

@@ -8,14 +8,17 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .treatAllWarnings(as: .error),
+    // Places at which a test can make the program die, stop or fail: never in a release build.
+    .define("FAILPOINTS", .when(configuration: .debug)),
 ]
 
 func component(
-    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = [],
+    more: [SwiftSetting] = []
 ) -> Target {
     .target(
         name: name, dependencies: dependencies, exclude: exclude, resources: resources,
-        swiftSettings: settings)
+        swiftSettings: settings + more)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -40,12 +43,19 @@ extension Target.Dependency {
     static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
     static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioTLS = product(name: "NIOTLS", package: "swift-nio")
     static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
     static let nioWebSocket = product(name: "NIOWebSocket", package: "swift-nio")
     static let protobuf = product(name: "SwiftProtobuf", package: "swift-protobuf")
+    static let swiftASN1 = product(name: "SwiftASN1", package: "swift-asn1")
+    static let x509 = product(name: "X509", package: "swift-certificates")
     static let lifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
+
+// `make next-version` builds the same sources as the version after this one, for tests of rolling upgrades.
+let isNextVersion = Context.environment["ASM_BUILD_NEXT_VERSION"] == "1"
+let nextVersion: [SwiftSetting] = isNextVersion ? [.define("NEXT_VERSION")] : []
 
 let package = Package(
     name: "asm",
@@ -56,7 +66,9 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
@@ -75,6 +87,9 @@ let package = Package(
         // 0: values and pure rules; names for logs and metrics
         component("Domain", []),
         component("Observability", [.logging, .atomics]),
+        // Nothing of it is in a release build.
+        component("Failpoints", []),
+        component("Health", [.nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle]),
 
         // 1: engines behind one seam
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -83,15 +98,21 @@ let package = Package(
         component("SQLiteDatabase", ["SQLDatabase", .grdb, .logging]),
 
         // 2: what components share
-        component("Store", ["Domain", "SQLDatabase", .logging, .crypto]),
-        component("Archive", ["Domain"]),
+        component(
+            "Store", ["Domain", "SQLDatabase", "Failpoints", .logging, .crypto], more: nextVersion),
+        component("Archive", ["Domain", "Failpoints"]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        component("Mail", ["Domain", "Failpoints", "CCurl", .logging, .nioCore, .nioPosix]),
+        component(
+            "TransportSecurity",
+            [.x509, .swiftASN1, .crypto, .nioCore, .nioSSL, .nioTLS, .logging, .lifecycle]),
         component(
             "ServiceLink",
             [
-                "Domain", "Observability", .protobuf, .nioCore, .nioPosix, .nioConcurrency, .logging,
-                .lifecycle, .deque,
+                "Domain", "Observability", "TransportSecurity", .protobuf, .nioCore, .nioPosix, .nioSSL,
+                .nioConcurrency, .logging, .lifecycle, .deque,
             ],
-            exclude: ["Contract/link.proto"]),
+            exclude: ["Contract/link.proto"], more: nextVersion),
         component(
             "ASMClient",
             [
@@ -103,32 +124,44 @@ let package = Package(
         component(
             "ASMService",
             [
-                "Store", "Archive", "ServiceLink", "Domain", "Observability", "SQLDatabase", "CSodium",
-                .logging, .lifecycle, .crypto, .deque, .nioCore, .nioPosix,
+                "Store", "Archive", "Mail", "TransportSecurity", "ServiceLink", "Domain", "Observability",
+                "Failpoints", "SQLDatabase", "CSodium", .logging, .lifecycle, .crypto, .deque, .nioCore,
+                .nioPosix,
             ]),
         component("NotificationService", ["ServiceLink", "Domain", "Observability", .lifecycle, .logging]),
         component(
             "WebService",
             [
-                "ServiceLink", "Domain", "Observability", .hummingbird, .hummingbirdCore, .httpTypes,
-                .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioWebSocket, .logging,
+                "ServiceLink", "TransportSecurity", "Domain", "Observability", .hummingbird,
+                .hummingbirdCore, .httpTypes, .nioSSL, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes,
+                .nioHTTPTypesHTTP1, .nioWebSocket, .logging,
                 .lifecycle, .deque,
             ],
             resources: [.embedInCode("Resources")]),
         component(
-            "AdminWeb", ["ServiceLink", "Domain", "Observability", .hummingbird, .lifecycle, .logging]),
+            "AdminWeb",
+            [
+                "ServiceLink", "TransportSecurity", "Health", "Domain", "Observability", .hummingbird,
+                .hummingbirdCore, .httpTypes, .nioCore, .nioPosix, .nioSSL, .lifecycle, .logging,
+            ]),
         component("ConfigurationApp", ["Store", "Archive", "Domain"]),
 
         // The load generator sees what a client sees, and nothing else.
-        component("Bench", ["ASMClient", "Domain", .nioCore, .nioPosix]),
+        component("Synthetic", ["ASMClient", "Domain"]),
+        component("Bench", ["Synthetic", "ASMClient", "Domain", .nioCore, .nioPosix]),
+        // So does the drill, which proves a failover from outside.
+        component("Drill", ["Synthetic", "ASMClient", "Domain"]),
 
         // 4: subcommands and composition
         .executableTarget(
             name: "asm",
             dependencies: [
                 "ASMService", "NotificationService", "WebService", "AdminWeb", "ConfigurationApp", "Bench",
-                "ASMClient", "Store", "PostgresDatabase", "SQLiteDatabase", "SQLDatabase", "ServiceLink",
-                "Domain", "Observability", .argumentParser, .configuration, .lifecycle, .unixSignals,
+                "Drill", "Synthetic", "Mail", "TransportSecurity", "ASMClient", "Store", "PostgresDatabase",
+                "SQLiteDatabase", "SQLDatabase", "ServiceLink",
+                "Domain", "Observability", "Health", "Failpoints", .argumentParser, .configuration,
+                .lifecycle,
+                .unixSignals,
                 .logging,
             ],
             swiftSettings: settings),
@@ -136,15 +169,29 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Domain", "SQLDatabase", "PostgresDatabase", "SQLiteDatabase", "Store", .logging,
+                "Domain", "SQLDatabase", "PostgresDatabase", "SQLiteDatabase", "Store", "TransportSecurity",
+                .logging,
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
+        // Processes, people, chaos and the checker, for every test of the whole system.
+        .target(
+            name: "SystemSupport",
+            dependencies: [
+                "ASMClient", "Domain", "TestSupport", .asyncHTTPClient, .nioCore, .nioPosix, .nioHTTP1,
+            ],
+            path: "Tests/SystemSupport", swiftSettings: settings),
         tests("DomainTests", ["Domain"]),
+        tests("MailTests", ["Mail", "Domain", "SystemSupport"]),
+        tests("FailpointsTests", ["Failpoints"]),
+        tests(
+            "HealthTests", ["Health", .asyncHTTPClient, .nioCore, .nioHTTP1, .nioPosix, .logging, .lifecycle]),
+        tests("TransportSecurityTests", ["TransportSecurity", .logging]),
         tests("StorageTests", ["Store", "SQLDatabase", "PostgresDatabase", "SQLiteDatabase", "Domain"]),
         tests(
             "ServiceLinkTests",
             [
-                "ServiceLink", "Domain", "Observability", .nioCore, .nioPosix, .nioConcurrency, .protobuf,
+                "ServiceLink", "TransportSecurity", "Domain", "Observability", .nioCore, .nioPosix,
+                .nioConcurrency, .protobuf,
                 .logging,
                 .lifecycle,
             ]),
@@ -163,10 +210,19 @@ let package = Package(
                 .lifecycle,
             ]),
         tests(
-            "ASMClientTests", ["ASMClient", "Bench", "Domain", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket]),
+            "ASMClientTests",
+            ["ASMClient", "Bench", "Synthetic", "Domain", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket]),
+        tests("DrillTests", ["Drill", "Synthetic", "ASMClient", "Domain"]),
         tests("ArchitectureTests", []),
         tests(
-            "SystemTests", ["ASMClient", "Domain", "asm", .asyncHTTPClient, .nioCore, .nioPosix, .nioHTTP1]),
+            "SystemTests",
+            [
+                "SystemSupport", "TransportSecurity", "ASMClient", "Domain", "Failpoints", "asm", .nioCore,
+                .nioPosix, .logging,
+            ]),
+        tests(
+            "FailoverTests",
+            ["SystemSupport", "ASMClient", "Domain", "asm", .asyncHTTPClient, .nioCore, .nioHTTP1]),
     ],
     swiftLanguageModes: [.v6]
 )

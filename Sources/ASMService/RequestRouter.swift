@@ -20,13 +20,16 @@ final class RequestRouter: LinkService {
     let authenticate: Authenticate
     let logIn: LogIn
     let limits: MessageLimits
+    let certificates: CertificateEvents
     let software: String
+    let times: ClusterTimes
     private let peers = Mutex<[UInt64: [UInt64: LiveSession]]>([:])
     private let inHand = Mutex(0)
 
     init(
         store: Store, standing: ServerStanding, work: BackgroundWork, logs: CustomerLogs,
-        directory: SessionDirectory, logIn: LogIn, limits: MessageLimits, software: String
+        directory: SessionDirectory, logIn: LogIn, limits: MessageLimits,
+        certificates: CertificateEvents, software: String, times: ClusterTimes
     ) {
         self.store = store
         self.standing = standing
@@ -35,7 +38,9 @@ final class RequestRouter: LinkService {
         authenticate = Authenticate(directory: directory, logs: logs)
         self.logIn = logIn
         self.limits = limits
+        self.certificates = certificates
         self.software = software
+        self.times = times
     }
 
     func received(_ requests: [LinkRequest], from connection: LinkConnection) {
@@ -45,6 +50,7 @@ final class RequestRouter: LinkService {
             switch request.body {
             case .getStatus: reply.answer(.status(status))
             case .detach: detach(request.session, from: connection)
+            case .getCluster: inTask(reply) { [self] in reply.answer(.cluster(try await cluster())) }
             case _ where refusal != nil: reply.refuse(refusal ?? SessionDirectory.unauthenticated)
             case .sendMessage(let message) where request.session != 0:
                 send(message, session: request.session, reply: reply)
@@ -64,10 +70,11 @@ final class RequestRouter: LinkService {
 
     private var status: LinkStatus {
         var status = LinkStatus()
-        status.state = standing.word
-        status.reason = standing.refusal?.message ?? ""
+        let condition = standing.condition
+        status.state = condition.word
+        status.reason = condition.sentence
         status.software = software
-        status.server = standing.fence?.server ?? 0
+        status.server = standing.identity?.server ?? 0
         return status
     }
 }
@@ -175,6 +182,7 @@ extension RequestRouter {
         _ request: LinkRequest, _ reply: ReplyAddress
     ) async throws -> LinkResponse.OneOf_Body? {
         if case .logIn(let attempt) = request.body { return .loggedIn(try await logIn(attempt)) }
+        if case .reportCertificate(let report) = request.body { return try await certificates.answer(report) }
         let caller = try await caller(request, reply.connection)
         switch request.body {
         case .sendMessage(let message):

@@ -1,4 +1,5 @@
 import Domain
+import Synthetic
 
 /// The figures of a run, for people and for programs.
 package struct BenchReport: Sendable {
@@ -67,15 +68,6 @@ package struct BenchReport: Sendable {
             }
         }
         bytes.append(UInt8(ascii: "}"))
-    }
-
-    static func decimal(_ number: Double, _ digits: Int) -> String {
-        let scale = (0..<digits).reduce(1.0) { scale, _ in scale * 10 }
-        let scaled = Int64((number * scale).rounded())
-        guard digits > 0 else { return String(scaled) }
-        let fraction = String(scaled.magnitude % UInt64(scale))
-        let zeros = String(repeating: "0", count: digits - fraction.count)
-        return "\(scaled < 0 ? "-" : "")\(scaled.magnitude / UInt64(scale)).\(zeros)\(fraction)"
     }
 
     /// p50, p99, p99.9 and the largest of times in nanoseconds, as milliseconds.

@@ -30,6 +30,7 @@ package struct Refusal: Error, Hashable, Sendable {
         case keyReused = "key-reused"
         case unavailable = "unavailable"
         case internalError = "internal-error"
+        case unsupported = "unsupported"
 
         /// The HTTP status that goes with the code.
         package var httpStatus: Int {
@@ -44,6 +45,7 @@ package struct Refusal: Error, Hashable, Sendable {
             case .keyReused: 422
             case .tooManyRequests: 429
             case .internalError: 500
+            case .unsupported: 501
             case .unavailable: 503
             }
         }

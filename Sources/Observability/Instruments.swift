@@ -13,6 +13,9 @@ package final class Counter: Sendable {
 
 /// A number that goes up and down.
 package final class Gauge: Sendable {
+    /// Rendered as `+Inf`: for limits where there is none.
+    package static let unlimited = Int.max
+
     private let level = Atomic<Int>(0)
 
     package init() {}
@@ -22,6 +25,8 @@ package final class Gauge: Sendable {
     package func add(_ amount: Int) { level.wrappingAdd(amount, ordering: .relaxed) }
 
     package var value: Int { level.load(ordering: .relaxed) }
+
+    var rendered: String { value == Self.unlimited ? "+Inf" : "\(value)" }
 }
 
 /// How often values fell below each of a few bounds; durations in seconds unless its name says otherwise.

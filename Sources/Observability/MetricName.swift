@@ -37,6 +37,23 @@ package struct MetricName: Hashable, Sendable {
         "asm_sessions_attached", "Live sessions attached to this server.")
     package static let logIns = Self("asm_log_ins_total", "Attempts to log in.")
 
+    // The cluster, as an ASM Service sees it
+    package static let serverDegraded = Self(
+        "asm_server_degraded", "1 while this server runs in Degraded Mode and serves no app, else 0.")
+    package static let slotsHeld = Self(
+        "asm_license_slots_held", "High Availability license slots that servers hold.")
+    package static let slotLimit = Self(
+        "asm_license_slots_limit", "High Availability license slots there are; +Inf without a limit.")
+    package static let openIncidents = Self("asm_incidents_open", "Servers with an open incident, by kind.")
+    package static let outboxMails = Self(
+        "asm_mail_outbox_mails", "E-mails of events still to go out (waiting) or given up (dead).")
+    package static let lastActiveAge = Self(
+        "asm_server_last_active_age_seconds",
+        "Time since each server's Last Active, by the database's clock; none for one that stopped in order.")
+    package static let clusterReadAt = Self(
+        "asm_cluster_read_timestamp_seconds",
+        "Unix time at which this server read the figures of the cluster; they are as old as that.")
+
     // Web Service
     package static let liveClients = Self("asm_web_live_clients", "Open live connections of clients.")
     package static let liveFramesIn = Self(

@@ -43,6 +43,19 @@ package final class MetricRegistry: Sendable {
         return gauge
     }
 
+    /// Sets the gauges of this name to just these: those with other labels are gone.
+    package func replaceGauges(_ metric: MetricName, _ values: [(labels: Labels, value: Int)]) {
+        let gauges = values.map { labels, value in
+            let gauge = Gauge()
+            gauge.set(value)
+            return (Key(name: metric.name, labels: Self.text(labels)), gauge)
+        }
+        series.withLock { series in
+            series = series.filter { $0.key.name != metric.name }
+            for (key, gauge) in gauges { series[key] = (metric, .gauge(gauge)) }
+        }
+    }
+
     /// The histogram of this name and labels, always the same one.
     package func histogram(
         _ metric: MetricName, _ labels: Labels = [], bounds: [Double] = Histogram.durations
@@ -66,7 +79,7 @@ package final class MetricRegistry: Sendable {
             }
             switch value.series {
             case .counter(let counter): text += "\(key.name)\(Self.braced(key.labels)) \(counter.value)\n"
-            case .gauge(let gauge): text += "\(key.name)\(Self.braced(key.labels)) \(gauge.value)\n"
+            case .gauge(let gauge): text += "\(key.name)\(Self.braced(key.labels)) \(gauge.rendered)\n"
             case .histogram(let histogram): histogram.render(key.name, labels: key.labels, to: &text)
             }
         }
@@ -74,7 +87,7 @@ package final class MetricRegistry: Sendable {
     }
 
     private func find(_ metric: MetricName, _ labels: Labels, make: () -> Series) -> Series {
-        let text = labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
+        let text = Self.text(labels)
         return series.withLock { series in
             let key = Key(name: metric.name, labels: text)
             if let found = series[key] { return found.series }
@@ -82,6 +95,10 @@ package final class MetricRegistry: Sendable {
             series[key] = (metric, new)
             return new
         }
+    }
+
+    private static func text(_ labels: Labels) -> String {
+        labels.map { "\($0.name)=\"\(escaped($0.value))\"" }.joined(separator: ",")
     }
 
     static func braced(_ labels: String) -> String { labels.isEmpty ? "" : "{\(labels)}" }

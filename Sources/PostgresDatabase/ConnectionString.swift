@@ -50,7 +50,7 @@ struct ConnectionString: Sendable {
         return pairs.joined(separator: ",")
     }
 
-    private static func parse(_ url: String) throws -> [(keyword: String, value: String)] {
+    static func parse(_ url: String) throws -> [(keyword: String, value: String)] {
         var message: UnsafeMutablePointer<CChar>?
         guard let options = PQconninfoParse(url, &message) else {
             let reason = message.map { String(cString: $0) } ?? "out of memory"

@@ -1,12 +1,14 @@
 package import Logging
 import NIOPosix
 package import SQLDatabase
+import Synchronization
 
 /// PostgreSQL through libpq: statements pipelined on few connections, transactions on threads of their own.
 ///
 /// Needs PostgreSQL 14 or newer. `close()` ends its threads; call it, or `run()`, whose end closes too.
 package final class PostgresDatabase: SQLDatabase {
     package let engine = SQLEngine.postgres
+    package var connections: Int { reactor.connections.load(ordering: .acquiring) }
     private let string: ConnectionString
     private let connectors: NIOThreadPool
     private let reactor: Reactor

@@ -33,6 +33,8 @@ final class Reactor: Sendable {
 
     let limits: PostgresLimits
     let logger: Logger
+    /// How many connections have been made.
+    let connections = Atomic<Int>(0)
     private let wakeup: Int32
     private let state = Mutex(State())
     private let connect: @Sendable (_ slot: Int, Reactor) -> Void
@@ -75,6 +77,8 @@ final class Reactor: Sendable {
     }
 
     func opened(_ connection: RawConnection, for slot: Int) {
+        // Counted before any statement goes over it, so whoever has an answer knows of the connection.
+        connections.add(1, ordering: .acquiringAndReleasing)
         state.withLock { state in
             guard state.phase == .running else { return }
             state.inbox.connected.append((slot, connection))

@@ -1,24 +1,48 @@
 /// One step of the schema; once released it is never edited, only followed by another.
 package struct Migration: Sendable {
+    /// Which programs go on working on the schema after the step.
+    package enum Compatibility: Hashable, Sendable {
+        /// It only adds: every program that worked before it does after it.
+        case expands
+        /// It takes away what programs that know this step no longer use.
+        case contracts(since: Int)
+        /// It changes what its own program needs changed.
+        case breaks
+    }
+
     package let number: Int
     package let name: String
+    package let compatibility: Compatibility
     private let postgres: String
     private let sqlite: String
 
     /// A step both engines can take; `{blob}` stands for the type of bytes (`bytea`, `blob`).
-    package init(number: Int, name: String, sql: String) {
+    package init(number: Int, name: String, _ compatibility: Compatibility = .breaks, sql: String) {
         self.number = number
         self.name = name
+        self.compatibility = compatibility
         postgres = Self.substituting(sql, blob: "bytea")
         sqlite = Self.substituting(sql, blob: "blob")
     }
 
     /// A step each engine takes in its own way; `{blob}` stands for the type of bytes.
-    package init(number: Int, name: String, postgres: String, sqlite: String) {
+    package init(
+        number: Int, name: String, _ compatibility: Compatibility = .breaks, postgres: String, sqlite: String
+    ) {
         self.number = number
         self.name = name
+        self.compatibility = compatibility
         self.postgres = Self.substituting(postgres, blob: "bytea")
         self.sqlite = Self.substituting(sqlite, blob: "blob")
+    }
+
+    /// The newest step that a program must at least know to work after this one.
+    var oldestProgram: Int {
+        switch compatibility {
+        case .expands: 0
+        case .contracts(let since): since
+        case .breaks: number
+        }
     }
 
     package func sql(for engine: SQLEngine) -> String {
@@ -35,11 +59,18 @@ package struct Migration: Sendable {
 
 /// Brings a database to the newest schema this program knows.
 ///
-/// Several servers may migrate at once: one works, the others wait for it. Each step is one transaction.
+/// Several servers may migrate at once: one works, the others wait for it. Each step is one transaction, and waits for
+/// no table longer than `lockTimeoutMilliseconds`: what waits for a table holds up all who come after it. The database
+/// says of itself which programs it suits, so that version N goes on working while N+1 expands the schema, and stops
+/// before it is contracted under it.
 package struct Migrator: Sendable {
     /// How often, and how long, a server looks whether another has finished migrating.
     package static let lockPause = Duration.milliseconds(200)
     package static let lockAttempts = 3_000
+    /// How long a step may wait for a table that others use, how long until it tries again, and how often it does.
+    package static let lockTimeoutMilliseconds = 1_000
+    package static let tablePause = Duration.seconds(1)
+    package static let tableAttempts = 300
     /// Names the migration among PostgreSQL's advisory locks.
     static let lockKey: Int64 = 0x6173_6d73_6368_656d
 
@@ -56,20 +87,20 @@ package struct Migrator: Sendable {
     /// Applies what is missing and answers the numbers applied here.
     @discardableResult
     package func migrate(_ database: any SQLDatabase) async throws -> [Int] {
-        try await withLock(database) { try $0.runScript(Self.versionTable) }
+        try await prepareVersionTable(database)
         var applied: [Int] = []
         for migration in migrations {
             let engine = database.engine
             let newest = newestKnown
             let done = try await withLock(database) { session in
                 let current = try Self.currentSchema(session)
-                try Self.check(current, newestKnown: newest)
+                try Self.check(session, newestKnown: newest)
                 guard current < migration.number else { return false }
                 try session.runScript(migration.sql(for: engine))
                 try session.run(
                     """
-                    INSERT INTO schema_version (number, name, at)
-                    VALUES (\(migration.number), \(migration.name), \(.now))
+                    INSERT INTO schema_version (number, name, at, oldest_program)
+                    VALUES (\(migration.number), \(migration.name), \(.now), \(migration.oldestProgram))
                     """)
                 return true
             }
@@ -87,14 +118,29 @@ package struct Migrator: Sendable {
         }
     }
 
-    /// Refuses a database that a newer program has migrated.
-    package func checkNotNewer(_ database: any SQLDatabase) async throws {
-        try Self.check(try await currentSchema(database), newestKnown: newestKnown)
+    /// Refuses a database that a newer program has migrated to something with which this one cannot work.
+    package func checkCompatible(_ database: any SQLDatabase) async throws {
+        let engine = database.engine
+        let newest = newestKnown
+        try await database.read { session in
+            guard try Self.oldestProgramIsKnown(session, engine) else { return }
+            try Self.check(session, newestKnown: newest)
+        }
+    }
+
+    /// Makes the table, or gives it the column that the first version did not have.
+    private func prepareVersionTable(_ database: any SQLDatabase) async throws {
+        let engine = database.engine
+        try await withLock(database) { session in
+            try session.runScript(Self.versionTable)
+            guard try !Self.oldestProgramIsKnown(session, engine) else { return }
+            try session.runScript("ALTER TABLE schema_version ADD COLUMN oldest_program bigint")
+        }
     }
 
     private static let versionTable = """
         CREATE TABLE IF NOT EXISTS schema_version (
-            number bigint PRIMARY KEY, name text NOT NULL, at bigint NOT NULL
+            number bigint PRIMARY KEY, name text NOT NULL, at bigint NOT NULL, oldest_program bigint
         )
         """
 
@@ -115,33 +161,76 @@ package struct Migrator: Sendable {
         }
     }
 
-    private static func check(_ current: Int, newestKnown: Int) throws {
-        guard current > newestKnown else { return }
+    private static func oldestProgramIsKnown(_ session: any SQLSession, _ engine: SQLEngine) throws -> Bool {
+        let (table, column) = ("schema_version", "oldest_program")
+        return switch engine {
+        case .postgres:
+            try session.run(
+                """
+                SELECT 1::int8 FROM pg_attribute
+                WHERE attrelid = to_regclass(\(table)) AND attname = \(column) AND NOT attisdropped
+                """
+            ).rowCount > 0
+        case .sqlite:
+            try session.run("SELECT 1 FROM pragma_table_info(\(table)) WHERE name = \(column)").rowCount > 0
+        }
+    }
+
+    /// A step of which nothing is known suits only programs that know it.
+    private static func check(_ session: any SQLSession, newestKnown: Int) throws {
+        let needed = Int(
+            try session.run("SELECT coalesce(max(coalesce(oldest_program, number)), 0) FROM schema_version")[
+                0
+            ]
+            .int(0))
+        guard needed > newestKnown else { return }
+        let current = try currentSchema(session)
         throw SQLError.misconfigured(
             """
-            schema \(current) is newer than this asm knows (\(newestKnown)): \
+            schema \(current) is newer than this asm knows (\(newestKnown)), and needs one that knows \(needed): \
             run asm of the version that migrated it or newer
             """)
     }
 
     /// Runs the closure in a transaction that no other server's migration overlaps.
     ///
-    /// The lock is tried, not waited for, so that no statement exceeds its deadline behind a long migration.
+    /// The lock is tried, not waited for, so that no statement exceeds its deadline behind a long migration. A table that
+    /// others use is waited for briefly, again and again, so that they get on in between.
     private func withLock<T: Sendable>(
         _ database: any SQLDatabase, _ body: @escaping @Sendable (any SQLSession) throws -> T
     ) async throws -> T {
         let engine = database.engine
-        for _ in 0..<Self.lockAttempts {
-            let result: T? = try await database.write { session in
-                if engine == .postgres {
-                    let lock = try session.run("SELECT pg_try_advisory_xact_lock(\(Self.lockKey))")
-                    guard try lock[0].bool(0) else { return nil }
+        var attempts = (lock: 0, table: 0)
+        while attempts.lock < Self.lockAttempts {
+            do {
+                let result: T? = try await database.write { session in
+                    if engine == .postgres {
+                        try session.runScript("SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds)")
+                        let lock = try session.run("SELECT pg_try_advisory_xact_lock(\(Self.lockKey))")
+                        guard try lock[0].bool(0) else { return nil }
+                    }
+                    // A conflict would be tried again at once, without a pause in which others get on.
+                    do { return try body(session) } catch SQLError.conflict(_, let message) {
+                        throw TableInUse(message: message)
+                    }
                 }
-                return try body(session)
+                if let result { return result }
+                attempts.lock += 1
+                try await Task.sleep(for: Self.lockPause)
+            } catch let inUse as TableInUse {
+                attempts.table += 1
+                guard attempts.table < Self.tableAttempts else {
+                    throw SQLError.unavailable(
+                        "a table that is to be changed has been in use for too long (\(inUse.message))")
+                }
+                try await Task.sleep(for: Self.tablePause)
             }
-            if let result { return result }
-            try await Task.sleep(for: Self.lockPause)
         }
         throw SQLError.unavailable("another server has been migrating this database for too long")
     }
+}
+
+/// A step found a table in use for longer than it may wait.
+private struct TableInUse: Error {
+    let message: String
 }

@@ -19,6 +19,9 @@ package protocol SQLSession {
 package protocol SQLDatabase: Sendable {
     var engine: SQLEngine { get }
 
+    /// How often a connection for `query` was made: when that has grown, another machine may have answered than before.
+    var connections: Int { get }
+
     /// Runs one statement, committed by itself.
     ///
     /// On PostgreSQL statements of many callers are pipelined on few connections; an error of one is its own.
@@ -50,4 +53,9 @@ package protocol SQLDatabase: Sendable {
 
     /// Closes every connection; statements still waiting fail with `unavailable` or `unknownOutcome`.
     func close() async
+}
+
+extension SQLDatabase {
+    /// A database inside this process is always the same one.
+    package var connections: Int { 0 }
 }

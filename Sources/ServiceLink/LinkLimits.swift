@@ -1,7 +1,7 @@
 /// Every bound of the service link: sizes, windows and times, for both of its ends.
 package struct LinkLimits: Sendable, Hashable {
-    /// The version of the protocol that this code speaks.
-    package static let protocolVersion: UInt32 = 1
+    /// The versions of the protocol that this end speaks.
+    package var versions = LinkVersions.ours
 
     // Both ends
     /// The longest frame, without its length.

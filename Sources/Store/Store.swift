@@ -38,17 +38,30 @@ extension SQLRow {
 
 /// What the store refuses as a matter of rules rather than of the database's health.
 package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Another process registered as this server since; this one must serve nothing any more.
+    /// This server holds its slot no longer, or another process registered as it; it must serve nothing more under it.
     case superseded
     case noSuchCustomer(String)
     case nameTaken(String)
+    case noSuchServer(String)
+    case serverIsRunning(String)
+    case serverIsStopped(String)
+    case noSlot(String)
+    /// The licence does not allow it; the sentence says what to do.
+    case licence(String)
 
     package var description: String {
         switch self {
-        case .superseded: "Another process has started as this server; this one must stop serving."
+        case .superseded:
+            "This server's slot went to another one, or another process has started as this server."
         case .noSuchCustomer(let name):
             "There is no customer named '\(name)'. `asm customer add \(name)` makes one."
         case .nameTaken(let name): "'\(name)' exists already; choose another name."
+        case .noSuchServer(let name): "There is no server '\(name)'; `asm servers` lists them."
+        case .serverIsStopped(let name): "Server '\(name)' has stopped already."
+        case .serverIsRunning(let name):
+            "Server '\(name)' was heard of a moment ago: stop it first (`asm drain`, or SIGTERM), then repeat this."
+        case .noSlot(let name): "Server '\(name)' holds no High Availability license slot."
+        case .licence(let sentence): sentence
         }
     }
 }

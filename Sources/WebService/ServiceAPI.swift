@@ -37,6 +37,7 @@ enum ServiceAPI {
     static let markReceipts = Operation(.post, "/v1/threads/{id}/receipts")
     static let entries = Operation(.get, "/v1/entries")
     static let live = Operation(.get, "/v1/live")
+    static let status = Operation(.get, "/v1/status")
     static let openAPI = Operation(.get, "/v1/openapi.json")
     static let alive = Operation(.get, "/healthz")
     static let ready = Operation(.get, "/readyz")
@@ -44,7 +45,7 @@ enum ServiceAPI {
 
     static let all: [Operation] = [
         logIn, logOut, me, users, createThread, inbox, thread, history, sendMessage, message, recallMessage,
-        addParticipants, leaveThread, markReceipts, entries, live, openAPI, alive, ready, metrics,
+        addParticipants, leaveThread, markReceipts, entries, live, status, openAPI, alive, ready, metrics,
     ]
 
     /// The methods that an address answers; none when there is nothing.

@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import Hummingbird
 import HummingbirdCore
 package import Logging
@@ -8,6 +9,7 @@ package import Observability
 import ServiceLifecycle
 package import ServiceLink
 import Synchronization
+import TransportSecurity
 
 /// The ASM Web Service: REST and live connections for clients, over the service link to the ASM Services.
 ///
@@ -40,9 +42,11 @@ package final class WebService: Service {
         hub = LiveHub(group: group, limits: configuration.limits, metrics: webMetrics)
         pool = LinkPool(
             servers: configuration.servers, name: configuration.name, software: configuration.software,
-            limits: configuration.linkLimits, events: hub, group: group, metrics: metrics, logger: logger)
+            limits: configuration.linkLimits, security: configuration.linkSecurity, events: hub, group: group,
+            metrics: metrics, logger: logger)
         gate = LiveGate(
-            hub: hub, pool: pool, allowedOrigins: Set(configuration.allowedOrigins.map { $0.lowercased() }))
+            hub: hub, pool: pool, security: configuration.security,
+            allowedOrigins: Set(configuration.allowedOrigins.map { $0.lowercased() }))
         let routes = Self.routes(configuration, gate: gate)
         responder = routes.router.buildResponder()
         operations = routes.operations
@@ -50,6 +54,9 @@ package final class WebService: Service {
 
     /// The port in use; nil before it listens.
     package var boundPort: Int? { port.withLock { $0 } }
+
+    /// Says at `/readyz` that it is going, while it still serves everybody who comes.
+    package func leave() { hub.leave() }
 
     /// Serves until graceful shutdown: then asks live clients to go elsewhere, finishes what is in flight, and closes.
     ///
@@ -68,7 +75,17 @@ package final class WebService: Service {
         pool.start()
         do {
             try await withGracefulShutdownHandler {
-                try await application.run()
+                try await withThrowingTaskGroup { group in
+                    for files in [configuration.security, configuration.linkSecurity].compactMap(\.self) {
+                        let expiry = CertificateReports(
+                            pool: pool, component: "Web Service \(configuration.address)"
+                        ).watch(files)
+                        group.addTask { try await files.run() }
+                        group.addTask { try await expiry.run() }
+                    }
+                    try await application.run()
+                    group.cancelAll()
+                }
             } onGracefulShutdown: { [hub] in
                 hub.beginDraining()
             }
@@ -86,6 +103,7 @@ package final class WebService: Service {
     private func listens(on channel: any Channel) {
         let bound = channel.localAddress?.port ?? configuration.address.port
         port.withLock { $0 = bound }
+        hub.call("\(ProcessInfo.processInfo.hostName):\(bound)")
         logger.notice(
             "The web service listens", metadata: ["address": "\(configuration.address.host):\(bound)"])
         whenListening(bound)
@@ -103,13 +121,14 @@ package final class WebService: Service {
             retryAfterMilliseconds: 2_000...5_000)
         var routes = Routes(metrics: gate.hub.metrics)
         SessionRoutes(
-            calls: calls, limits: limits, trustedProxies: Set(configuration.trustedProxies), logIns: logIns
+            calls: calls, limits: limits, trustedProxies: configuration.trustedProxies, logIns: logIns
         ).register(on: &routes)
         UserRoutes(calls: calls).register(on: &routes)
         ThreadRoutes(calls: calls, limits: limits, messageLimits: messageLimits).register(on: &routes)
         MessageRoutes(calls: calls, limits: limits, messageLimits: messageLimits).register(on: &routes)
         EntryRoutes(calls: calls, limits: limits, polls: polls).register(on: &routes)
         SystemRoutes(pool: gate.pool, gate: gate, metrics: gate.hub.metrics).register(on: &routes)
+        StatusRoute(calls: calls, hub: gate.hub, software: configuration.software).register(on: &routes)
         StaticFiles.register(on: routes.router)
         return routes
     }

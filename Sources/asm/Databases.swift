@@ -1,10 +1,13 @@
 import ArgumentParser
+import Failpoints
+import Foundation
 import Logging
 import PostgresDatabase
 import SQLDatabase
 import SQLiteDatabase
 import ServiceLifecycle
 import Store
+import TransportSecurity
 
 /// Which database, as every command that opens one takes it.
 struct DatabaseOptions: ParsableArguments {
@@ -12,16 +15,27 @@ struct DatabaseOptions: ParsableArguments {
         help: ArgumentHelp(
             "sqlite:PATH, or postgresql://USER:PASSWORD@HOST:PORT[,HOST:PORT]/NAME.", valueName: "url"))
     var database: String?
+
+    @Flag(help: "Allow a database connection beyond this machine that is not encrypted and verified.")
+    var allowPlainDatabase = false
+
+    var settings: [String: String?] {
+        ["database": database, "allow.plain.database": allowPlainDatabase ? "true" : nil]
+    }
 }
 
 extension Settings {
     /// Opens the database that the settings name, checked to be reachable.
     func openDatabase(_ logger: Logger) async throws -> any SQLDatabase {
         let url = try required("database", example: "sqlite:/var/lib/asm/asm.sqlite")
-        return try await Settings.openDatabase(url, logger)
+        return try await Settings.openDatabase(
+            url, allowsPlainText: flag("allow.plain.database"), logger)
     }
 
-    static func openDatabase(_ url: String, _ logger: Logger) async throws -> any SQLDatabase {
+    /// - Parameter allowsPlainText: whether a connection to another machine may be without verified encryption.
+    static func openDatabase(
+        _ url: String, allowsPlainText: Bool = false, _ logger: Logger
+    ) async throws -> any SQLDatabase {
         if url.hasPrefix("sqlite:") {
             return try SQLiteDatabase(path: String(url.dropFirst("sqlite:".count)), logger: logger)
         }
@@ -30,9 +44,32 @@ extension Settings {
                 "The database '\(url.prefix { $0 != ":" })…' is of no kind that is known; expected sqlite:PATH or postgresql://…."
             )
         }
+        try checkEncryption(url, allowsPlainText: allowsPlainText, logger)
         let database = try PostgresDatabase(url: url, logger: logger)
         try await database.connect()
+        #if FAILPOINTS
+            if Mutant.current == .replicaReads { return try await ReplicaReads(database, logger) }
+        #endif
         return database
+    }
+
+    private static func checkEncryption(_ url: String, allowsPlainText: Bool, _ logger: Logger) throws {
+        let route = try PostgresRoute(url: url, environment: ProcessInfo.processInfo.environment)
+        let open = route.hosts.filter { !PlainText.isLoopback($0) }
+        guard !open.isEmpty, route.encryption != "verify-full" else { return }
+        let hosts = open.joined(separator: ", ")
+        guard allowsPlainText else {
+            throw CommandFailure(
+                "The database at \(hosts) would be reached with sslmode=\(route.encryption), with which others on the "
+                    + "network can read and change everything or pose as the database: put sslmode=verify-full and "
+                    + "sslrootcert=FILE into the URL of --database, or allow it by name with --allow-plain-database."
+            )
+        }
+        logger.warning(
+            """
+            The database connection is not verified: others on its network can read and change everything, or pose \
+            as the database. It was allowed with --allow-plain-database
+            """, metadata: ["database.hosts": "\(hosts)", "database.sslmode": "\(route.encryption)"])
     }
 }
 
@@ -46,16 +83,18 @@ struct DatabaseService: Service {
     }
 }
 
-/// Opens a database for one command, brings its schema up to date, and closes it afterwards.
+/// Opens a database for one command, and closes it afterwards.
+///
+/// A command sets an empty database up, and leaves one of an older version as it is: servers of that version may run.
 func withStore<Value>(
     _ common: CommonOptions, _ options: DatabaseOptions, _ body: (Store) async throws -> Value
 ) async throws -> Value {
-    let settings = try await common.settings(["database": options.database])
+    let settings = try await common.settings(options.settings)
     let logger = try settings.logger("asm")
     let database = try await settings.openDatabase(logger)
     do {
         let store = Store(database: database)
-        try await store.migrate()
+        try await store.prepareForCommand()
         let value = try await body(store)
         await database.close()
         return value
@@ -77,7 +116,7 @@ struct MigrateCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = try await common.settings(["database": database.database])
+        let settings = try await common.settings(database.settings)
         let opened = try await settings.openDatabase(try settings.logger("asm"))
         let applied = try await Store(database: opened).migrate()
         await opened.close()

@@ -1,5 +1,9 @@
 import ArgumentParser
 
+#if FAILPOINTS
+    import Failpoints
+#endif
+
 @main
 struct ASM: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,10 +19,20 @@ struct ASM: AsyncParsableCommand {
             """,
         version: Software.version,
         subcommands: [
-            UpCommand.self, ServiceCommand.self, WebServiceCommand.self, MigrateCommand.self,
+            UpCommand.self, ServiceCommand.self, WebServiceCommand.self, AdminWebCommand.self,
+            DrainCommand.self, MigrateCommand.self, ServersCommand.self, LicenseCommand.self,
             CustomerCommand.self,
-            UserCommand.self, SendCommand.self, ListenCommand.self, BenchCommand.self,
+            UserCommand.self, LogCommand.self, EventsCommand.self, CertificatesCommand.self,
+            SendCommand.self,
+            ListenCommand.self, BenchCommand.self, DrillCommand.self, WatchCommand.self,
         ])
+
+    #if FAILPOINTS
+        /// Arms what tests want to happen; the same for every command.
+        func validate() throws {
+            do { try Sabotage.load() } catch { throw ValidationError("\(error)") }
+        }
+    #endif
 }
 
 /// What this program calls itself.

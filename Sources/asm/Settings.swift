@@ -46,6 +46,12 @@ struct Settings {
 
     func string(_ key: String) -> String? { reader.string(forKey: ConfigKey(key)) }
 
+    /// The text of a setting with several entries between commas; in a settings file it may be an array, too.
+    func list(_ key: String) -> String? {
+        let text = string(key) ?? reader.stringArray(forKey: ConfigKey(key))?.joined(separator: ",")
+        return text.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
     /// The text of a setting that the command cannot do without.
     func required(_ key: String, example: String) throws -> String {
         if let value = string(key), !value.isEmpty { return value }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Logging
 import NIOPosix
 import Observability
 import ServiceLink
@@ -11,37 +10,44 @@ struct WebServiceCommand: AsyncParsableCommand {
         commandName: "web-service", abstract: "Run an ASM Web Service: what apps and browsers talk to.",
         discussion: """
             It finds the ASM Services by its Server list and goes to another one when one is down.
-            Example: asm web-service --server 10.0.0.11:7400,10.0.0.12:7400 --listen 0.0.0.0:8080
+            Example: asm web-service --server 10.0.0.11:7400,10.0.0.12:7400 --link-certificate web1.pem \
+            --link-key web1.key --link-ca ca.pem --listen 0.0.0.0:443 --certificate site.pem --key site.key
+            A list that exists already: asm web-service --web-config /etc/asm/web.config
             """)
-
-    @Option(help: ArgumentHelp("The ASM Services: ServerA:PortA,ServerB:PortB.", valueName: "host:port,…"))
-    var server: String?
 
     @Option(help: ArgumentHelp("Where clients connect. Default: 127.0.0.1:8080.", valueName: "host:port"))
     var listen: String?
 
-    @OptionGroup var common: CommonOptions
+    @Option(
+        help: ArgumentHelp(
+            "The load balancers whose X-Forwarded-For is believed, as IP addresses. Default: none.",
+            valueName: "address,…"))
+    var trustedProxies: String?
+
+    @OptionGroup var options: WebTierOptions
 
     func run() async throws {
-        let settings = try await common.settings(["server": server, "listen": listen])
-        let logger = try settings.logger("asm.web-service")
-        let servers = try settings.parsed(
-            "server", try settings.required("server", example: "10.0.0.11:7400,10.0.0.12:7400")
-        ) {
-            try ServerList($0)
-        }
-        let address = try settings.parsed("listen", settings.string("listen") ?? "127.0.0.1:8080") {
-            try BindAddress($0)
-        }
-        var configuration = WebServiceConfiguration(address: address, servers: servers)
+        let settings = try await options.read(
+            listen: listen, usual: "127.0.0.1:8080", label: "asm.web-service",
+            more: ["trustedProxies": trustedProxies])
+        let address = settings.address
+        var configuration = WebServiceConfiguration(address: address, servers: settings.servers)
         configuration.software = Software.name
+        if let text = settings.all.list("trustedProxies") {
+            configuration.trustedProxies = try settings.all.parsed("trustedProxies", text) {
+                try TrustedProxies($0)
+            }
+        }
+        configuration.security = settings.security
+        configuration.linkSecurity = settings.linkSecurity
         let service = WebService(
             configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
-            metrics: MetricRegistry(), logger: logger
+            metrics: MetricRegistry(), logger: settings.logger
         ) { port in
             print("ASM Web Service \(Software.version) serves on \(address.host):\(port).")
             fflush(nil)
         }
-        try await runUntilSignal([service], logger: logger)
+        let ending = Ending(delay: settings.drainDelay) { service.leave() }
+        try await runUntilSignal([service], ending: ending, logger: settings.logger)
     }
 }

@@ -1,5 +1,6 @@
 // The load generator is tested here because it is a client and nothing else.
 import Domain
+import Synthetic
 import Testing
 
 @testable import Bench
@@ -130,7 +131,7 @@ struct BenchPartsTests {
 
         #expect(report.json == #"{"a":3,"b":{"c":1.25},"ok":0}"#)
         #expect(report.text.contains("FAULT: wrong"))
-        #expect(BenchReport.decimal(-0.05, 1) == "-0.1")
-        #expect(BenchReport.decimal(12.0, 0) == "12")
+        #expect(decimal(-0.05, 1) == "-0.1")
+        #expect(decimal(12.0, 0) == "12")
     }
 }

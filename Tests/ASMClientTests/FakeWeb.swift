@@ -192,7 +192,7 @@ final class FakeLiveHandler: ChannelInboundHandler {
         case .ping(let ref):
             if case .mute = fault { return }
             send(.pong(ref: ref))
-        case .hello: break
+        case .hello, .route: break
         }
     }
 

@@ -59,6 +59,7 @@ final class ServiceUnderTest: Sendable {
         var configuration = ASMServiceConfiguration(
             listen: BindAddress(host: "127.0.0.1", port: 0), name: name, software: "test")
         configuration.sessions = sessions
+        configuration.takesOver = true
         let service = try ASMService(
             configuration: configuration, store: database.map(Store.init) ?? store,
             group: MultiThreadedEventLoopGroup.singleton, metrics: MetricRegistry(), logger: quietLogger)

@@ -98,6 +98,7 @@ struct TestSession: Sendable {
         func attached(_ attached: LinkAttached) {
             events.change { $0.append(.attached(attached.cursor, resync: attached.resync)) }
         }
+        func moved(to server: BindAddress) {}
         func resync(at cursor: LogCursor) { events.change { $0.append(.resync(cursor)) } }
         func ended(_ refusal: Refusal) { events.change { $0.append(.ended(refusal.code)) } }
     }

@@ -39,6 +39,22 @@ extension HouseRule {
                 .init("var task: RepeatedTask? { nil }"),
             ]),
         HouseRule(
+            "No cancelled statement",
+            forbids: { line in
+                ["PQcancel", "PQgetCancel", "PQrequestCancel", "PQcancelCreate"].contains {
+                    line.holdsWord($0)
+                }
+            },
+            advice: """
+                A commit that is cancelled while it waits for its standby looks like a success: let the deadline drop \
+                the connection, which makes the outcome unknown.
+                """,
+            holds: { $0.isSwift && $0.isSource },
+            violations: [
+                .init("PQcancel(handle, buffer, 256)"), .init("let cancel = PQgetCancel(raw.handle)"),
+            ],
+            lawful: [.init("// never PQcancel a send"), .init("PQfinish(handle)")]),
+        HouseRule(
             "No printing",
             forbids: { line in ["print(", "debugPrint(", "dump(", "NSLog("].contains { line.holdsWord($0) } },
             advice:

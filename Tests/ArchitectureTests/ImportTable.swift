@@ -15,6 +15,12 @@ enum ImportTable {
             mayImport: [],
             instead:
                 "Observability knows names and numbers only; hand it those from the target that has them."),
+        "Failpoints": Row(
+            mayImport: [],
+            instead: "A failpoint knows nothing of the place that reaches it; hand it the error to throw."),
+        "Health": Row(
+            mayImport: [],
+            instead: "It answers with what it is handed; hand it closures from the component that knows."),
         "SQLDatabase": Row(
             mayImport: [],
             instead:
@@ -26,14 +32,20 @@ enum ImportTable {
             mayImport: ["SQLDatabase"],
             instead: "An engine implements SQLDatabase and nothing else; statements belong into Store."),
         "Store": Row(
-            mayImport: ["Domain", "SQLDatabase"],
+            mayImport: ["Domain", "SQLDatabase", "Failpoints"],
             instead: "Store is SQL and domain values; what uses it lies above it, in a component."),
         "Archive": Row(
-            mayImport: ["Domain"],
+            mayImport: ["Domain", "Failpoints"],
             instead:
                 "The archive takes values and bytes; the component that archives reads them from the Store."),
+        "Mail": Row(
+            mayImport: ["Domain", "Failpoints", "CCurl"],
+            instead: "Mail takes a message and a server's settings; who is written to is decided above it."),
+        "TransportSecurity": Row(
+            mayImport: [],
+            instead: "It makes and loads certificates; what listens or connects with them lies above it."),
         "ServiceLink": Row(
-            mayImport: ["Domain", "Observability"],
+            mayImport: ["Domain", "Observability", "TransportSecurity"],
             instead: "The link carries requests; ASMService answers them through the LinkService protocol."),
         "ASMClient": Row(
             mayImport: ["Domain"],
@@ -42,26 +54,39 @@ enum ImportTable {
         "ASMService": Row(
             mayImport: [
                 "Store", "Archive", "ServiceLink", "Domain", "Observability", "SQLDatabase", "CSodium",
+                "Mail", "TransportSecurity", "Failpoints",
             ],
             instead:
                 "Components do not know each other; they talk over the ServiceLink, and asm composes them."),
         "NotificationService": Row(
             mayImport: ["ServiceLink", "Domain", "Observability"],
             instead: "It holds no database credentials: ask an ASM Service over the ServiceLink."),
-        "WebService": Row(mayImport: ["ServiceLink", "Domain", "Observability"], instead: webTier),
-        "AdminWeb": Row(mayImport: ["ServiceLink", "Domain", "Observability"], instead: webTier),
+        "WebService": Row(
+            mayImport: ["ServiceLink", "Domain", "Observability", "TransportSecurity"], instead: webTier),
+        "AdminWeb": Row(
+            mayImport: ["ServiceLink", "Domain", "Observability", "TransportSecurity", "Health"],
+            instead: webTier),
         "ConfigurationApp": Row(
             mayImport: ["Store", "Archive", "Domain"],
             instead:
                 "It prepares a server before any component runs; put what they share into Domain or Store."),
-        "Bench": Row(
+        "Synthetic": Row(
             mayImport: ["ASMClient", "Domain"],
+            instead:
+                "Synthetic users see what a client sees; what one tool alone needs belongs into that tool."),
+        "Bench": Row(
+            mayImport: ["Synthetic", "ASMClient", "Domain"],
             instead: "The load generator sees what a client sees, and nothing else; measure from outside."),
+        "Drill": Row(
+            mayImport: ["Synthetic", "ASMClient", "Domain"],
+            instead: "A drill sees what a client sees, and nothing else; it proves the system from outside."),
         "asm": Row(
             mayImport: [
                 "ASMService", "NotificationService", "WebService", "AdminWeb", "ConfigurationApp", "Bench",
-                "ASMClient", "Store", "Archive", "PostgresDatabase", "SQLiteDatabase", "SQLDatabase",
-                "ServiceLink", "Domain", "Observability",
+                "Drill", "Synthetic", "Mail", "TransportSecurity", "ASMClient", "Store", "Archive",
+                "PostgresDatabase",
+                "SQLiteDatabase", "SQLDatabase",
+                "ServiceLink", "Domain", "Observability", "Health", "Failpoints",
             ],
             instead: "asm composes products; tests' and C targets have no place in it."),
     ]
@@ -75,18 +100,22 @@ enum ImportTable {
     static let homes: [(module: String, targets: Set<String>, instead: String)] = [
         ("CPq", ["PostgresDatabase"], "libpq is used through the SQLDatabase seam."),
         ("GRDB*", ["SQLiteDatabase"], "SQLite is used through the SQLDatabase seam."),
+        ("CCurl", ["Mail"], "E-mail is sent by Mail."),
         ("CSodium", ["ASMService"], "Passwords are hashed by ASMService's PasswordHasher."),
         ("SwiftProtobuf", ["ServiceLink"], "The link's messages are encoded in ServiceLink."),
         ("Hummingbird*", ["WebService", "AdminWeb"], "Only the web tier speaks HTTP as a server."),
         ("HTTPTypes", ["WebService", "AdminWeb"], "Only the web tier speaks HTTP as a server."),
+        (
+            "NIOHTTP1", ["WebService", "AdminWeb", "ASMClient", "Bench", "Health"],
+            "Only the web tier speaks HTTP as a server; what says how a component is does so through Health."
+        ),
         ("ArgumentParser", ["asm"], "Commands live in asm; hand values on in a configuration struct."),
         ("Configuration", ["asm"], "Settings are read in asm; hand values on in a configuration struct."),
         (
             "NIO*",
             [
-                "PostgresDatabase", "ServiceLink", "ASMService", "NotificationService", "WebService",
-                "AdminWeb",
-                "ASMClient", "Bench", "asm",
+                "PostgresDatabase", "TransportSecurity", "ServiceLink", "ASMService", "NotificationService",
+                "WebService", "AdminWeb", "Health", "ASMClient", "Bench", "Mail", "asm",
             ],
             "This target does no networking of its own; take a closure or a value instead."
         ),

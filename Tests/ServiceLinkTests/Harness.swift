@@ -22,12 +22,12 @@ struct TestServer {
     /// Starts a server on a free port, or on the one given.
     init(
         _ service: TestService, port: Int = 0, limits: LinkLimits = .init(),
-        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = quiet
     ) async throws {
         self.service = service
         server = LinkServer(
             address: BindAddress(host: "127.0.0.1", port: port), name: "server", software: "1.0",
-            service: service, limits: limits, group: group, logger: quiet)
+            service: service, limits: limits, group: group, logger: logger)
         address = BindAddress(host: "127.0.0.1", port: try await server.start())
     }
 
@@ -48,20 +48,20 @@ func hastyLimits() -> LinkLimits {
 /// Runs the test with a pool of these servers, and closes all of them.
 func withPool(
     of servers: [TestServer], limits: LinkLimits = .init(), metrics: MetricRegistry = MetricRegistry(),
-    _ body: (LinkPool, TestEvents) async throws -> Void
+    logger: Logger = quiet, _ body: (LinkPool, TestEvents) async throws -> Void
 ) async throws {
-    try await withPool(at: servers.map(\.address), limits: limits, metrics: metrics, body)
+    try await withPool(at: servers.map(\.address), limits: limits, metrics: metrics, logger: logger, body)
     for server in servers { await server.server.closeAtOnce() }
 }
 
 func withPool(
     at addresses: [BindAddress], limits: LinkLimits = .init(), metrics: MetricRegistry = MetricRegistry(),
-    _ body: (LinkPool, TestEvents) async throws -> Void
+    logger: Logger = quiet, _ body: (LinkPool, TestEvents) async throws -> Void
 ) async throws {
     let events = TestEvents()
     let pool = LinkPool(
         servers: try ServerList(addresses), name: "test", software: "1.0", limits: limits, events: events,
-        group: MultiThreadedEventLoopGroup.singleton, metrics: metrics, logger: quiet)
+        group: MultiThreadedEventLoopGroup.singleton, metrics: metrics, logger: logger)
     pool.start()
     do {
         try await body(pool, events)
@@ -158,8 +158,14 @@ final class RawClient: Sendable {
         send((0..<4).map { UInt8(truncatingIfNeeded: count >> UInt32(24 - 8 * $0)) } + bytes)
     }
 
-    func sendHello(version: UInt32 = LinkLimits.protocolVersion) throws {
-        try send(LinkFrame.with { $0.hello = LinkHello.with { $0.version = version } })
+    func sendHello(version: UInt32 = LinkVersions.ours.newest, oldest: UInt32 = 0) throws {
+        try send(
+            LinkFrame.with {
+                $0.hello = LinkHello.with {
+                    $0.version = version
+                    $0.oldestVersion = oldest
+                }
+            })
     }
 
     /// Waits until the server has closed the connection.

@@ -63,7 +63,8 @@ struct LinkServerTests {
 
         try await client.untilClosed()
         let frame = try LinkFrame(serializedBytes: Array(client.received.value.dropFirst(4)))
-        #expect(frame.hello.version == LinkLimits.protocolVersion)
+        #expect(frame.hello.version == LinkVersions.ours.newest)
+        #expect(frame.hello.oldestVersion == LinkVersions.ours.oldest)
         await server.server.closeAtOnce()
     }
 
@@ -121,6 +122,32 @@ struct LinkServerTests {
             server.service.deliver(1...2_000, to: [session.id], on: connection)
             await events.delivered.until { $0.count == 2_000 }
             #expect(events.positions == Array(1...2_000))
+        }
+    }
+
+    @Test("answers what is under way before it closes")
+    func answersWhatIsUnderWay() async throws {
+        let limits = LinkLimits()
+        let server = try await TestServer(TestService(), limits: limits)
+        let asked = Watched<LinkRequest?>(nil)
+        server.service.follow { request in
+            guard case .findUsers = request.body else { return .usual }
+            asked.change { $0 = request }
+            return .nothing
+        }
+        try await withPool(of: [server], limits: limits) { pool, _ in
+            async let answer = pool.echo("asked")
+            await asked.until { $0 != nil }
+            let connection = try #require(server.service.openConnections.value.values.first)
+            async let stopped: Void = server.server.stop()
+            try await Task.sleep(for: limits.drainQuiet * 2)
+
+            let users = LinkUsers.with { $0.users = [LinkUser.with { $0.name = "answered late" }] }
+            connection.send([LinkResponse(id: try #require(asked.value?.id), .users(users))])
+
+            #expect(try await answer == "answered late")
+            await stopped
+            #expect(server.service.openConnections.value.isEmpty)
         }
     }
 

@@ -146,7 +146,10 @@ final class TestSink: LinkSessionSink {
     }
 
     let events = Watched<[Event]>([])
+    /// The servers that it was attached to, one after the other.
+    let servers = Watched<[String]>([])
 
+    func moved(to server: BindAddress) { servers.change { $0.append("\(server)") } }
     func attached(_ attached: LinkAttached) { events.change { $0.append(.attached(attached.position)) } }
     func resync(at cursor: LogCursor) { events.change { $0.append(.resync(cursor.position)) } }
     func ended(_ refusal: Refusal) { events.change { $0.append(.ended(refusal.code)) } }

@@ -41,9 +41,10 @@ struct EngineMigratorTests {
             try await Migrator(Self.steps).migrate(database)
             let old = Migrator([Self.steps[0]])
             let advice = SQLError.misconfigured(
-                "schema 2 is newer than this asm knows (1): run asm of the version that migrated it or newer")
+                "schema 2 is newer than this asm knows (1), and needs one that knows 2: run asm of the version that migrated it or newer"
+            )
             await #expect(throws: advice) { try await old.migrate(database) }
-            await #expect(throws: advice) { try await old.checkNotNewer(database) }
+            await #expect(throws: advice) { try await old.checkCompatible(database) }
         }
     }
 
@@ -57,6 +58,86 @@ struct EngineMigratorTests {
             }
             try await #expect(Migrator(Self.steps).currentSchema(database) == 1)
             await #expect(throws: SQLError.self) { try await database.query("SELECT * FROM c") }
+        }
+    }
+
+    @Test(
+        "A program works on after an expansion, also one that it does not know, until that is contracted",
+        arguments: TestEngine.allCases)
+    func compatible(_ engine: TestEngine) async throws {
+        try await withDatabase(on: engine) { database in
+            let expand = Migration(
+                number: 3, name: "expand", .expands, sql: "ALTER TABLE b ADD COLUMN c text")
+            let contract = Migration(
+                number: 4, name: "contract", .contracts(since: 3), sql: "ALTER TABLE b DROP COLUMN c")
+            let (old, new) = (Migrator(Self.steps), Migrator(Self.steps + [expand]))
+            let newest = Migrator(Self.steps + [expand, contract])
+
+            try await old.migrate(database)
+            try await new.migrate(database)
+            try await old.checkCompatible(database)
+            try await #expect(old.migrate(database) == [])
+            try await newest.migrate(database)
+
+            try await new.checkCompatible(database)
+            try await #expect(new.migrate(database) == [])
+            await #expect {
+                try await old.checkCompatible(database)
+            } throws: {
+                "\($0)".contains("schema 4 is newer than this asm knows (2), and needs one that knows 3")
+            }
+        }
+    }
+
+    @Test("A table of versions made by the first release is taken over", arguments: TestEngine.allCases)
+    func firstRelease(_ engine: TestEngine) async throws {
+        try await withDatabase(on: engine) { database in
+            try await database.query(
+                "CREATE TABLE schema_version (number bigint PRIMARY KEY, name text NOT NULL, at bigint NOT NULL)"
+            )
+            try await database.query("CREATE TABLE a (id bigint PRIMARY KEY)")
+            try await database.query(
+                "INSERT INTO schema_version (number, name, at) VALUES (1, \("first"), \(.now))")
+            try await Migrator(Self.steps).checkCompatible(database)
+
+            try await #expect(Migrator(Self.steps).migrate(database) == [2])
+            try await Migrator(Self.steps).checkCompatible(database)
+            await #expect(throws: SQLError.self) { try await Migrator([]).checkCompatible(database) }
+        }
+    }
+
+    @Test("A step waits for a table in use only briefly at a time, and is done when it is free")
+    func tableInUse() async throws {
+        try await withDatabase(on: .postgres) { database in
+            try await Migrator([Self.steps[0]]).migrate(database)
+            try await database.query("INSERT INTO a (id) VALUES (1)")
+            let change = Migration(
+                number: 2, name: "change", .expands, sql: "ALTER TABLE a ADD COLUMN c text")
+
+            try await withThrowingTaskGroup { tasks in
+                // Holds the table for longer than one attempt.
+                tasks.addTask {
+                    try await database.write { session in
+                        try session.run("SELECT id FROM a FOR UPDATE")
+                        try session.run("SELECT pg_sleep(2.5)")
+                    }
+                }
+                tasks.addTask {
+                    try await Task.sleep(for: .milliseconds(300))
+                    try await #expect(Migrator([Self.steps[0], change]).migrate(database) == [2])
+                }
+                // Others get on in between.
+                try await Task.sleep(for: .milliseconds(600))
+                var slowest = Duration.zero
+                for id in 2..<20 {
+                    let begin = ContinuousClock.now
+                    try await database.query("INSERT INTO a (id) VALUES (\(Int64(id)))")
+                    slowest = max(slowest, .now - begin)
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                #expect(slowest < .milliseconds(Migrator.lockTimeoutMilliseconds * 2))
+                try await tasks.waitForAll()
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ struct EnginePostgresFaultTests {
         defer { server.stop() }
         var limits = PostgresLimits()
         limits.waitingTime = .seconds(20)
+        limits.statementDeadline = .seconds(30)
         try await withPostgres(limits, url: server.createDatabase()) { database in
             try await database.query("CREATE TABLE t (id bigint PRIMARY KEY)")
             try await database.write { try $0.run("INSERT INTO t VALUES (-1)") }
@@ -23,15 +24,24 @@ struct EnginePostgresFaultTests {
             let isOver = Mutex(false)
             async let outcomes = load(database, progress: continuation) { isOver.withLock { $0 } }
             for await done in progress where done == 200 { break }
+            // Callers may all be between two statements at the moment of the kill; this one surely is not.
+            async let underWay = refusal {
+                try await database.query("INSERT INTO t SELECT -3 FROM pg_sleep(60)")
+            }
+            try await untilRuns("pg_sleep(60)", database)
             try server.kill()
             try server.start()
             // Who had nothing under way when the server died waits for it, and would go on for long.
             isOver.withLock { $0 = true }
-            let (acknowledged, errors) = await outcomes
+            let (acknowledged, failed) = await outcomes
+            let errors = failed + [await underWay].compactMap { $0 }
+            #expect(!errors.isEmpty)
+            #expect(await underWay?.isUnknownOutcome == true)
             #expect(errors.allSatisfy { $0.isUnknownOutcome || $0.isUnavailable }, "\(errors.prefix(3))")
             let rows = try await database.query("SELECT id FROM t")
             let stored = Set(try rows.map { try $0.int(0) })
             #expect(acknowledged.subtracting(stored).isEmpty)
+            #expect(!stored.contains(-3))
             try await database.write { try $0.run("INSERT INTO t VALUES (-2)") }
             #expect(await heard.next() == "", "listeners are told that they may have missed something")
         }
@@ -107,12 +117,30 @@ struct EnginePostgresFaultTests {
     /// Cancels commits that wait for a standby until so many have been.
     private func cancelWaitingCommits(_ count: Int64, _ database: PostgresDatabase) async throws {
         var cancelled: Int64 = 0
+        let patience = ContinuousClock.now + .seconds(20)
         while cancelled < count {
+            try #require(ContinuousClock.now < patience, "\(count) commits should wait for the standby")
             cancelled += try await database.query(
                 """
                 SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
                 WHERE wait_event = 'SyncRep' AND datname = current_database()
                 """)[0].int(0)
+        }
+    }
+
+    /// Waits until the server works at a statement with these words; asks on a connection that nothing waits on.
+    private func untilRuns(_ words: String, _ database: PostgresDatabase) async throws {
+        var isRunning = false
+        let patience = ContinuousClock.now + .seconds(20)
+        while !isRunning {
+            try #require(ContinuousClock.now < patience, "the server should work at \(words)")
+            isRunning = try await database.read { session in
+                try session.run(
+                    """
+                    SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
+                        AND position(\(words) IN query) > 0
+                    """)[0].int(0) > 0
+            }
         }
     }
 

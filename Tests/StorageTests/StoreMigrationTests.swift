@@ -20,6 +20,28 @@ struct StoreMigrationTests {
         }
     }
 
+    @Test(
+        "A command sets an empty database up, and neither works on an older schema nor changes it",
+        arguments: TestEngine.allCases)
+    func command(_ engine: TestEngine) async throws {
+        try await withDatabase(on: engine) { database in
+            let store = Store(database: database)
+            try await store.prepareForCommand()
+            _ = try await store.addCustomer(named: "Acme")
+            try await store.prepareForCommand()
+
+            let newest = Store.migrations.count
+            try await database.query("DELETE FROM schema_version WHERE number = \(newest)")
+            await #expect {
+                try await store.prepareForCommand()
+            } throws: {
+                "\($0)".contains("has schema \(newest - 1)") && "\($0)".contains("asm migrate")
+            }
+            let versions = try await database.query("SELECT max(number) FROM schema_version")
+            #expect(try versions[0].int(0) == newest - 1)
+        }
+    }
+
     @Test("A schema newer than this program is refused, and left as it is", arguments: TestEngine.allCases)
     func newer(_ engine: TestEngine) async throws {
         try await withDatabase(on: engine) { database in

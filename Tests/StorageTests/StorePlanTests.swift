@@ -28,6 +28,8 @@ struct StorePlanTests {
             _ = try await test.store.session(
                 tokenHash: [UInt8](repeating: 7, count: 32), policy: SessionPolicy())
             _ = try await test.store.head(of: customer)
+            _ = try await test.store.markedHead(of: customer)
+            _ = try await test.store.heads(of: [customer: head, .random(): 1, .random(): 2])
             _ = try await test.store.inbox(of: alice, at: customer, before: nil, limit: 50)
             _ = try await test.store.message(30, in: thread, for: alice, at: customer)
             _ = try await test.store.participants(of: [thread])

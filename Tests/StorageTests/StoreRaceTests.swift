@@ -43,7 +43,7 @@ struct StoreRaceTests {
                 for: test.alice, customerName: "Acme", device: nil, deviceName: "phone", tokenHash: [1],
                 policy: SessionPolicy())
             let message = test.message("late", in: thread, by: test.alice)
-            #expect(try await test.store.beat(test.fence))
+            #expect(try await test.store.beat(test.server.identity, state: "active") != nil)
 
             let successor = try await test.store.registerServer(address: "a:1", version: "2")
 
@@ -59,7 +59,7 @@ struct StoreRaceTests {
             await #expect(throws: StoreError.superseded) {
                 try await test.store.revoke(session, fence: test.fence)
             }
-            #expect(try await test.store.beat(test.fence) == false)
+            #expect(try await test.store.beat(test.server.identity, state: "active") == nil)
             #expect(try await test.head == head)
             #expect(try await test.store.session(tokenHash: [1], policy: SessionPolicy()) == session)
             #expect(try await test.append([message], fence: successor).outcomes[0].get().replayed == false)
@@ -69,39 +69,54 @@ struct StoreRaceTests {
     @Test("A removal that commits while an append waits for the log is seen by it (F23a)")
     func removalDuringWait() async throws {
         try await withStore(on: .postgres) { test in
-            let thread = try await test.thread(test.alice, test.bob)
-            let message = test.message("too late", in: thread, by: test.bob)
-            let (locked, lock) = AsyncStream.makeStream(of: Void.self)
-            let release = Gate()
-            async let removal = test.store.database.write { session in
-                try session.run("SELECT 1 FROM log_head WHERE customer_id = \(test.customer.id) FOR UPDATE")
-                lock.finish()
-                release.wait()
-                return try session.run(
-                    """
-                    UPDATE participant SET left_number = 1
-                    WHERE thread_id = \(thread) AND user_id = \(test.bob.id)
-                    """
-                ).affectedRows
-            }
-            for await _ in locked {}
-
-            async let outcome = test.append([message]).outcomes[0]
-            var isWaiting = false
-            while !isWaiting {
-                isWaiting = try await !test.store.database.query(
-                    """
-                    SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-                        AND wait_event_type = 'Lock' AND query LIKE '%asm_append%'
-                    """
-                ).isEmpty
-            }
-            release.open()
-
-            #expect(try await removal == 1)
-            #expect(try await outcome == .failure(.notFound))
-            #expect(try await test.head == 1)
+            // The database ends transactions that are idle for 3 s: on a busy machine the first may not be seen to wait.
+            for _ in 0..<5 where try await isRemovedDuringWait(test) { return }
+            Issue.record("no append was seen to wait for the log")
         }
+    }
+
+    /// - Returns: false when the append was not seen to wait while the removal held the log.
+    private func isRemovedDuringWait(_ test: StoreUnderTest) async throws -> Bool {
+        let thread = try await test.thread(test.alice, test.bob)
+        let head = try await test.head
+        let message = test.message("too late", in: thread, by: test.bob)
+        let (locked, lock) = AsyncStream.makeStream(of: Void.self)
+        let release = Gate()
+        async let removal = test.store.database.write { session in
+            try session.run("SELECT 1 FROM log_head WHERE customer_id = \(test.customer.id) FOR UPDATE")
+            lock.finish()
+            release.wait()
+            return try session.run(
+                """
+                UPDATE participant SET left_number = 1
+                WHERE thread_id = \(thread) AND user_id = \(test.bob.id)
+                """
+            ).affectedRows
+        }
+        for await _ in locked {}
+
+        async let outcome = test.append([message]).outcomes[0]
+        let patience = ContinuousClock.now + .seconds(2)
+        var isWaiting = false
+        while !isWaiting, ContinuousClock.now < patience {
+            try await Task.sleep(for: .milliseconds(5))
+            isWaiting = try await !test.store.database.query(
+                """
+                SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+                    AND wait_event_type = 'Lock' AND query LIKE '%asm_append%'
+                """
+            ).isEmpty
+        }
+        release.open()
+        guard isWaiting else {
+            _ = try? await (removal, outcome)  // Whatever became of them: it proves nothing.
+            return false
+        }
+
+        #expect(try await removal == 1)
+        #expect(try await outcome == .failure(.notFound))
+        #expect(try await test.head == head)
+        return true
     }
 
     @Test("A successor registers only when the appends that its predecessor had begun have ended")
@@ -127,9 +142,13 @@ struct StoreRaceTests {
 
             async let outcome = test.append([message]).outcomes[0]
             let patience = ContinuousClock.now + .seconds(20)
-            while try await waiting() < 1, ContinuousClock.now < patience {}
+            while try await waiting() < 1, ContinuousClock.now < patience {
+                try await Task.sleep(for: .milliseconds(5))
+            }
             async let successor = test.store.registerServer(address: "a:1", version: "2")
-            while try await waiting() < 2, ContinuousClock.now < patience {}
+            while try await waiting() < 2, ContinuousClock.now < patience {
+                try await Task.sleep(for: .milliseconds(5))
+            }
             release.open()
 
             #expect(try await outcome.get().replayed == false)

@@ -187,7 +187,15 @@ struct StoreReadTests {
             #expect(middle.map(\.text) == ["2", "4", "6"])
             #expect(cut.map(\.text) == ["0", "2"])
             #expect(try await test.seen(by: test.alice, after: start).count == 10)
-            #expect(try await test.store.heads(of: [customer, .random()]) == [customer: start + 10])
+            let head = LogHead(epoch: try await test.store.head(of: customer).epoch, position: start + 10)
+            let last = try #require(
+                try await test.store.entries(of: customer, after: start + 9, limit: 1).first)
+            let marked = MarkedHead(head: head, mark: last.mark)
+            #expect(
+                try await test.store.heads(of: [customer: start + 10, .random(): 1, .random(): 2])
+                    == [customer: marked])
+            #expect(try await test.store.markedHead(of: customer) == marked)
+            #expect(try await test.store.heads(of: [customer: start + 11])[customer]?.mark == nil)
         }
     }
 

@@ -7,6 +7,7 @@ import TestSupport
 struct StoreUnderTest: Sendable {
     let store: Store
     let customer: Customer
+    let server: RegisteredServer
     let fence: ServerFence
     let alice: User
     let bob: User
@@ -18,7 +19,9 @@ struct StoreUnderTest: Sendable {
         store = Store(database: database)
         try await store.migrate()
         customer = try await store.addCustomer(named: "Acme")
-        fence = try await store.registerServer(address: "a:1", version: "1")
+        server = try await store.register(address: "a:1", version: "1")
+        guard let fence = server.fence else { throw StoreError.noSlot("a:1") }
+        self.fence = fence
         let (store, id) = (store, customer.id)
         func user(_ login: String, _ name: String) async throws -> User {
             try await store.addUser(login: login, name: name, passwordHash: Sealed("hash"), to: id)

@@ -9,4 +9,9 @@ package final class Gate: Sendable {
     package func open() { semaphore.signal() }
 
     package func wait() { semaphore.wait() }
+
+    /// Waits for so long at most; whether it was opened.
+    package func opens(withinMilliseconds limit: Int) -> Bool {
+        semaphore.wait(timeout: .now() + .milliseconds(limit)) == .success
+    }
 }

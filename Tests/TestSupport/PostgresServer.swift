@@ -40,21 +40,34 @@ package final class PostgresServer: Sendable {
 
     /// Creates and starts a server of one's own.
     ///
-    /// - Parameter settings: further ones, such as `synchronous_standby_names=absent`.
-    package init(settings: [String] = []) throws {
+    /// - Parameters:
+    ///   - settings: further ones, such as `max_connections=20`.
+    ///   - place: the folder in which its own is made; that for temporary files by default.
+    ///   - primary: the server whose standby it becomes, under the name `standby`.
+    package init(settings: [String] = [], in place: String? = nil, standbyOf primary: PostgresServer? = nil)
+        throws
+    {
         binaries = try Self.findBinaries()
         port = try LoopbackPort.free()
-        folder = NSTemporaryDirectory() + "asm-postgres-\(UUID().uuidString.prefix(8))"
+        folder =
+            (place.map { $0 + "/" } ?? NSTemporaryDirectory()) + "asm-postgres-\(UUID().uuidString.prefix(8))"
         self.settings = settings
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         watcher = Mutex(nil)
         if geteuid() == 0 { try Self.run("/usr/bin/chown", ["postgres", folder]) }
-        try asOwner(
-            "initdb",
-            [
-                "-D", folder + "/data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                "--locale=C.UTF-8", "--no-sync",
-            ])
+        if let primary {
+            let source = "host=127.0.0.1 port=\(primary.port) user=postgres application_name=standby"
+            try asOwner(
+                "pg_basebackup",
+                ["-D", folder + "/data", "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync"])
+        } else {
+            try asOwner(
+                "initdb",
+                [
+                    "-D", folder + "/data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                    "--locale=C.UTF-8", "--no-sync",
+                ])
+        }
         try start()
     }
 
@@ -130,12 +143,14 @@ package final class PostgresServer: Sendable {
     package func url(database: String) -> String { "postgresql://postgres@127.0.0.1:\(port)/\(database)" }
 
     /// Runs statements with psql, each committed by itself.
-    package func execute(_ sql: String, database: String = "postgres") throws {
+    /// - Returns: what they answer, a line for each row, columns separated by `|`.
+    @discardableResult
+    package func execute(_ sql: String, database: String = "postgres") throws -> String {
         try asOwner(
             "psql",
             [
-                "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres",
-                "-d", database, "-c", sql,
+                "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", "\(port)", "-U",
+                "postgres", "-d", database, "-c", sql,
             ])
     }
 
@@ -152,9 +167,10 @@ package final class PostgresServer: Sendable {
         if keepingData { try FileManager.default.removeItem(atPath: mark) }
     }
 
-    private func asOwner(_ program: String, _ arguments: [String]) throws {
+    @discardableResult
+    private func asOwner(_ program: String, _ arguments: [String]) throws -> String {
         let command = Self.ownerPrefix + [binaries + "/" + program] + arguments
-        try Self.run("/usr/bin/env", command)
+        return try Self.run("/usr/bin/env", command)
     }
 
     /// PostgreSQL refuses to run as root.
@@ -171,7 +187,8 @@ package final class PostgresServer: Sendable {
         return pipe
     }
 
-    private static func run(_ program: String, _ arguments: [String]) throws {
+    @discardableResult
+    private static func run(_ program: String, _ arguments: [String]) throws -> String {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
@@ -189,6 +206,7 @@ package final class PostgresServer: Sendable {
         guard process.terminationStatus == 0 else {
             throw Failure(description: "\(arguments.joined(separator: " ")) failed: \(text)")
         }
+        return text
     }
 
     private static func children(of parent: Int32) -> [Int32] {

@@ -218,10 +218,25 @@ struct RESTTests {
             #expect(web.service.logInAddresses == ["127.0.0.1"])
         }
         try await withWeb {
-            $0.trustedProxies = ["127.0.0.1"]
+            $0.trustedProxies = (try? TrustedProxies("10.9.9.9, 127.0.0.1")) ?? $0.trustedProxies
         } body: { web in
             _ = try await web.request("POST", "/v1/sessions", token: nil, forwarded, json: body)
             #expect(web.service.logInAddresses == ["203.0.113.9"])
+        }
+    }
+
+    @Test("trusted proxies are addresses, however they are written; names, networks and ports are refused")
+    func readsTrustedProxies() throws {
+        let proxies = try TrustedProxies(" 10.0.0.21,fd00::1 , ::ffff:10.0.0.22")
+        for text in ["10.0.0.21", "::ffff:10.0.0.21", "FD00:0::1", "10.0.0.22"] {
+            #expect(proxies.contains(text), "\(text)")
+        }
+        for text in ["10.0.0.20", "fd00::2", "", "lb1"] { #expect(!proxies.contains(text), "\(text)") }
+        for text in [
+            "", "10.0.0.1,", "lb1.example", "10.0.0.0/8", "10.0.0.1:443", "[fd00::1]", "10.0.0.1 lb",
+        ] {
+            let error = #expect(throws: TrustedProxiesError.self) { try TrustedProxies(text) }
+            #expect(error?.description.contains("10.0.0.21,10.0.0.22") == true)
         }
     }
 }

@@ -109,7 +109,7 @@ struct ServerTests {
         }
     }
 
-    @Test("it is ready only while an ASM Service can be reached, and says which cannot")
+    @Test("it is ready only while an ASM Service can be reached, and tells strangers nothing of the servers")
     func tellsReadiness() async throws {
         try await withWeb { web in
             while try await web.request("GET", "/readyz").status != 200 { await Task.yield() }
@@ -122,7 +122,7 @@ struct ServerTests {
             let alive = try await web.request("GET", "/healthz")
 
             #expect(ready.status == 503)
-            #expect(ready.errorMessage.contains("127.0.0.1:1"))
+            #expect(ready.errorMessage == "No ASM Service can be reached.")
             #expect(alive.status == 200)
         }
     }

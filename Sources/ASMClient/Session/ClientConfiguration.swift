@@ -1,4 +1,5 @@
-import NIOSSL
+import Domain
+package import NIOSSL
 
 /// How a client reaches its servers, and its limits.
 public struct ClientConfiguration: Sendable {
@@ -22,6 +23,10 @@ public struct ClientConfiguration: Sendable {
     /// How often at most the place in the log is saved while messages come in.
     public var saveInterval = Duration.seconds(1)
 
+    /// Hears every frame as it is dealt with, and how connections end: for tools that judge the servers.
+    /// With it, the servers are asked to tell the session's route.
+    package var observe: (@Sendable (ClientObservation) -> Void)?
+
     /// How pauses are made between attempts; tests replace it.
     package var pause: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
 
@@ -31,9 +36,20 @@ public struct ClientConfiguration: Sendable {
     }
 
     /// The settings for TLS. Throws when the file of trusted certificates cannot be read.
-    func tls() throws -> TLSConfiguration {
+    package func tls() throws -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
-        if let trustedCertificatesFile { tls.trustRoots = .file(trustedCertificatesFile) }
+        tls.minimumTLSVersion = .tlsv12
+        if let trustedCertificatesFile {
+            // The library says that it failed, and not why; what can be done is the same.
+            let certificates = (try? NIOSSLCertificate.fromPEMFile(trustedCertificatesFile)) ?? []
+            guard !certificates.isEmpty else {
+                throw MessagingError(
+                    .badRequest,
+                    "The file of trusted certificates \(trustedCertificatesFile) is not there, cannot be read, or "
+                        + "holds no certificate (PEM).")
+            }
+            tls.trustRoots = .certificates(certificates)
+        }
         return tls
     }
 }

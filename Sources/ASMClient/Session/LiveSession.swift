@@ -58,6 +58,7 @@ extension MessagingClient {
         _ signal: FrameQueue.Signal, from live: LiveConnection, at address: WebAddress, queue: FrameQueue,
         end: inout SessionEnd
     ) async throws {
+        if case .frame(let frame) = signal { configuration.observe?(.frame(frame, from: address)) }
         switch signal {
         case .closed(let reason): end.reason = "\(reason)"
         case .tick:
@@ -69,6 +70,7 @@ extension MessagingClient {
             end.wasWelcome = true
             self.user = user
             connection = live
+            if configuration.observe != nil { live.send([.route]) }
             eventBuffer.push(.connected(to: address))
             if isResync {
                 try await resync(at: cursor)
@@ -87,7 +89,9 @@ extension MessagingClient {
         case .frame(.refused(let ref?, let refusal)) where Self.isForNow(refusal):
             let isHeld = outbox.isHeld
             let pause = max(Backoff.shortest, Backoff.asked(milliseconds: refusal.retryAfterMilliseconds))
-            guard outbox.postpone(ref: ref, until: .now + pause), !isHeld else { return }
+            guard let item = outbox.postpone(ref: ref, until: .now + pause) else { return }
+            configuration.observe?(.postponed(item.id))
+            guard !isHeld else { return }
             tick(queue, in: pause, on: live)
         case .frame(let frame): try await take(frame)
         }
@@ -101,6 +105,7 @@ extension MessagingClient {
         case .refused(let ref?, let refusal):
             guard let item = outbox.finish(ref: ref) else { return }
             let error = MessagingError(refusal)
+            configuration.observe?(.refused(item.id, error))
             eventBuffer.push(.refused(MessageID(item.id), in: ThreadID(item.thread), error))
             waiters.finish(item.id, with: .failure(error))
             try await fillSuspects()
@@ -114,12 +119,13 @@ extension MessagingClient {
                     thread: ThreadID(frame.thread), marks: marks, atMilliseconds: frame.at.milliseconds))
             state.cursor = frame.cursor
         case .resync(let cursor): try await resync(at: cursor)
-        case .refused, .pong, .unknown, .welcome, .draining, .bye: break
+        case .refused, .pong, .route, .unknown, .welcome, .draining, .bye: break
         }
     }
 
     private func stored(_ ref: FrameRef, _ receipt: StoredReceipt) async throws {
         guard let item = outbox.finish(ref: ref) else { return }
+        configuration.observe?(.stored(item.id, receipt))
         if state.progress[item.thread] == nil {
             state.progress[item.thread] = ThreadProgress(ownMessage: receipt.number)
         } else {

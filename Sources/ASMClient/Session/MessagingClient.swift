@@ -1,4 +1,4 @@
-import Domain
+package import Domain
 import NIOPosix
 
 /// A user's client: sends and receives messages over any of several Web Services, and forgets nothing in
@@ -119,12 +119,19 @@ public actor MessagingClient {
     public func enqueue(
         _ text: String, in thread: ThreadID, priority: MessagePriority = .normal
     ) throws -> MessageID {
+        try enqueue(text, in: thread, priority: priority, id: Self.newID())
+    }
+
+    /// As above, with an id of the caller's, who can note it before anything is heard of the message.
+    @discardableResult
+    package func enqueue(
+        _ text: String, in thread: ThreadID, priority: MessagePriority = .normal, id: ClientID
+    ) throws -> MessageID {
         do throws(DraftRejection) {
             try MessageLimits().check(text: text)
         } catch {
             throw MessagingError(error)
         }
-        let id = ClientID.timeOrdered(milliseconds: Self.unixMilliseconds())
         let item = Outbox.Item(id: id, thread: thread.id, text: Sealed(text), priority: priority.domain)
         guard outbox.add(item) else {
             throw MessagingError(
@@ -161,6 +168,7 @@ public actor MessagingClient {
             let address = configuration.addresses[attempt % configuration.addresses.count]
             attempt += 1
             let end = await session(at: address)
+            configuration.observe?(.ended(at: address, reason: end.reason))
             if end.wasWelcome { backoff.reset() }
             if let error = end.fatal { throw error }
             if end.isMoving { continue }
@@ -169,6 +177,9 @@ public actor MessagingClient {
             try await configuration.pause(pause)
         }
     }
+
+    /// A new id for a message.
+    package static func newID() -> ClientID { .timeOrdered(milliseconds: unixMilliseconds()) }
 
     private static func unixMilliseconds() -> UInt64 {
         var time = timespec()

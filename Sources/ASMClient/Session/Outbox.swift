@@ -72,13 +72,14 @@ struct Outbox: Sendable {
         return slots.remove(at: index).item
     }
 
-    /// Keeps what the server could not take, and holds everything back until `resume`.
-    mutating func postpone(ref: FrameRef, until time: ContinuousClock.Instant) -> Bool {
-        guard let index = index(of: ref) else { return false }
+    /// Keeps what the server could not take, and holds everything back until `resume`; nil when nothing on its way
+    /// has that reference.
+    mutating func postpone(ref: FrameRef, until time: ContinuousClock.Instant) -> Item? {
+        guard let index = index(of: ref) else { return nil }
         slots[index].ref = nil
         inFlight -= 1
         heldUntil = max(heldUntil ?? time, time)
-        return true
+        return slots[index].item
     }
 
     /// Sends again after a pause; false while it lasts or answers are still to come.

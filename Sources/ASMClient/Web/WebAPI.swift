@@ -14,6 +14,13 @@ package final class WebAPI: Sendable {
     static let requestTimeout = TimeAmount.seconds(15)
     static let answerByteLimit = 64 << 20
 
+    /// A connection that cannot be made is an answer: the next address is tried then, not the same for 15 s.
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration.singletonConfiguration
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: configuration)
+    }()
+
     package let addresses: [WebAddress]
     private let tls: TLSConfiguration
     private let preferred = Mutex(0)
@@ -40,7 +47,8 @@ package final class WebAPI: Sendable {
                 } catch {
                     try Task.checkCancellation()
                     failure =
-                        error as? MessagingError ?? .unreachable("\(addresses[index]): \(Self.plain(error))")
+                        error as? MessagingError
+                        ?? .unreachable("\(addresses[index]): \(Self.plain(error, of: addresses[index]))")
                     preferred.withLock { if $0 == index { $0 = (index + 1) % addresses.count } }
                 }
             }
@@ -61,7 +69,7 @@ package final class WebAPI: Sendable {
             request.headers.add(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: body))
         }
-        let response = try await HTTPClient.shared.execute(request, timeout: Self.requestTimeout)
+        let response = try await Self.client.execute(request, timeout: Self.requestTimeout)
         let answer = Array(buffer: try await response.body.collect(upTo: Self.answerByteLimit))
         guard (200..<300).contains(response.status.code) else {
             throw Self.error(status: Int(response.status.code), answer: answer)
@@ -76,8 +84,12 @@ package final class WebAPI: Sendable {
         return MessagingError(code, "The server answered with status \(status).")
     }
 
-    private static func plain(_ error: any Error) -> String {
-        (error as? HTTPClientError).map { String(describing: $0) } ?? "\(error)"
+    private static func plain(_ error: any Error, of address: WebAddress) -> String {
+        if error as? HTTPClientError == .remoteConnectionClosed, !address.isSecure {
+            return "it closed the connection without an answer (one that speaks TLS wants https://)"
+        }
+        return TLSProblem.text(error) ?? (error as? HTTPClientError).map { String(describing: $0) }
+            ?? "\(error)"
     }
 }
 

@@ -46,6 +46,17 @@ extension WebAPI {
         return try WebAnswer.read(answer, WebAnswer.createdThread)
     }
 
+    /// The Web Service that answers, and the ASM Services that it knows.
+    package func status(token: Sealed<String>) async throws -> DeploymentStatus {
+        try WebAnswer.read(try await call("GET", "/v1/status", token: token), WebAnswer.status)
+    }
+
+    /// Leaves a thread.
+    package func leave(id: ClientID, thread: MessageThread.ID, token: Sealed<String>) async throws {
+        let body = WebBody.object { $0.raw("clientId") { JSONWriter.token(id, into: &$0) } }
+        _ = try await call("POST", "/v1/threads/\(thread)/leave", token: token, body: body)
+    }
+
     /// A page of the inbox, newest first: threads whose last position is before `position`.
     package func inbox(
         before position: LogPosition?, limit: Int, token: Sealed<String>

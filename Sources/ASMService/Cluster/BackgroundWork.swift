@@ -12,7 +12,11 @@ final class BackgroundWork: Service {
     }
 
     /// Starts a job at once; after shutdown it does nothing. Callers bound how many they start.
-    func start(_ job: @escaping Job) { inlet.yield(job) }
+    /// - Returns: whether the job was taken: who waits for what it would have done must not wait for ever.
+    @discardableResult
+    func start(_ job: @escaping Job) -> Bool {
+        if case .enqueued = inlet.yield(job) { true } else { false }
+    }
 
     /// Takes no more jobs: `run()` returns when those in hand are done.
     func finish() { inlet.finish() }

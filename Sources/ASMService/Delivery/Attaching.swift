@@ -10,7 +10,10 @@ extension CustomerFeed {
         guard cursor.epoch == head.epoch else { return begin(session, request, missed: nil) }
         // The client may have followed the log further through another server.
         if cursor.position > position { try await readOn() }
-        guard cursor.position <= position else { return begin(session, request, missed: nil) }
+        // … or it was another log than the one that this server now finds.
+        guard cursor.epoch == self.head?.epoch, cursor.position <= position else {
+            return begin(session, request, missed: nil)
+        }
         if let missed = try await tailEntries(after: cursor.position, for: user) {
             return begin(session, request, missed: missed)
         }
@@ -23,7 +26,7 @@ extension CustomerFeed {
     ) {
         guard let user = session.record?.user.id else { return }
         let upTo = position
-        work.start { [self] in
+        let isStarted = work.start { [self] in
             do {
                 var missed = having
                 var from = after
@@ -39,6 +42,7 @@ extension CustomerFeed {
                 request.reply.refuse(Refusal(failure: error))
             }
         }
+        if !isStarted { request.reply.refuse(Refusal(failure: CancellationError())) }
     }
 
     /// Whether a client had better load its threads page by page than be sent all this.
@@ -50,7 +54,10 @@ extension CustomerFeed {
         _ session: LiveSession, _ request: AttachRequest, _ missed: [LogEntry], upTo: LogPosition
     ) async throws {
         guard !session.isClosed, let user = session.record?.user.id else { return }
-        guard !Self.isTooMuch(missed) else { return begin(session, request, missed: nil) }
+        // The log may have become another one meanwhile, of which the notice went to live sessions only.
+        guard request.cursor?.epoch == head?.epoch, !Self.isTooMuch(missed) else {
+            return begin(session, request, missed: nil)
+        }
         if let rest = try await tailEntries(after: upTo, for: user) {
             begin(session, request, missed: missed + rest)
         } else {

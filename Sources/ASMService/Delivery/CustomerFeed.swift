@@ -1,5 +1,6 @@
 import DequeModule
 import Domain
+import Failpoints
 import Logging
 import Observability
 import ServiceLink
@@ -33,6 +34,8 @@ actor CustomerFeed {
         case committed([CommittedEntry])
         /// The log may have grown: read on.
         case poll
+        /// The database may be another one than before: look whether it has lost anything, and say so.
+        case verify(CheckedContinuation<Void, any Error>?)
         case attach(LiveSession, AttachRequest)
         /// What the database held for a session that resumes, up to a position.
         case caughtUp(LiveSession, AttachRequest, [LogEntry], upTo: LogPosition)
@@ -52,10 +55,14 @@ actor CustomerFeed {
     nonisolated let sessionDirectory: SessionDirectory
     private nonisolated let sent: SentRequests
     private nonisolated let inbox = Mutex(Inbox())
-    private nonisolated let followed = Mutex<LogPosition>(0)
+    private nonisolated let followed = Mutex<MarkedHead?>(nil)
 
     var head: LogHead?
     var position: LogPosition = 0
+    /// The mark of the entry there; nil when there is none.
+    var mark: EntryMark?
+    /// Whether nothing hints that the database may have lost what was followed.
+    var isProven = true
     var stash: [LogPosition: CommittedEntry] = [:]
     var tail = Deque<LogEntry>()
     var tailSize = 0
@@ -75,12 +82,17 @@ actor CustomerFeed {
     }
 
     /// How far the log has been followed; 0 before the first look.
-    nonisolated var followedPosition: LogPosition { followed.withLock { $0 } }
+    nonisolated var followedPosition: LogPosition { followedHead?.head.position ?? 0 }
+
+    /// The same with the mark of the entry there; nil before the first look.
+    nonisolated var followedHead: MarkedHead? { followed.withLock { $0 } }
 
     private struct Inbox {
         var events: [Event] = []
         /// Entries in the `committed` events.
         var entries = 0
+        /// The log may have grown. However often that is told, it is read once more after the events at hand.
+        var pollIsDue = false
         var isRunning = false
     }
 
@@ -89,21 +101,27 @@ actor CustomerFeed {
     /// Own commits beyond a bound are not kept for a feed that lags behind: it reads them from the log again.
     nonisolated func tell(_ event: Event) {
         let mustStart = inbox.withLock { inbox in
-            if case .committed(let entries) = event {
-                if inbox.entries + entries.count > Self.stashEntries {
-                    if case .poll? = inbox.events.last {} else { inbox.events.append(.poll) }
-                    sent.forget(entries)
-                } else {
-                    inbox.events.append(event)
-                    inbox.entries += entries.count
-                }
-            } else {
+            switch event {
+            case .committed(let entries) where inbox.entries + entries.count > Self.stashEntries:
+                inbox.pollIsDue = true
+                sent.forget(entries)
+            case .committed(let entries):
                 inbox.events.append(event)
+                inbox.entries += entries.count
+            case .poll: inbox.pollIsDue = true
+            default: inbox.events.append(event)
             }
             defer { inbox.isRunning = true }
             return !inbox.isRunning
         }
-        if mustStart { work.start { [self] in await handleEvents() } }
+        if mustStart, !work.start({ [self] in await handleEvents() }) { dropEvents() }
+    }
+
+    /// This server is going and handles no event any more: whoever waits for one is told so.
+    private nonisolated func dropEvents() {
+        while let events = nextEvents() {
+            for event in events { answer(event, CancellationError()) }
+        }
     }
 
     private func handleEvents() async {
@@ -113,31 +131,34 @@ actor CustomerFeed {
                     refuse(event, error)
                 }
             }
-            followed.withLock { $0 = position }
+            let now = head.map { markedHead(in: $0.epoch) }
+            followed.withLock { $0 = now }
         }
     }
 
     private nonisolated func nextEvents() -> [Event]? {
         inbox.withLock { inbox in
-            guard !inbox.events.isEmpty else {
+            guard !inbox.events.isEmpty || inbox.pollIsDue else {
                 inbox.isRunning = false
                 return nil
             }
             defer {
                 inbox.events = []
                 inbox.entries = 0
+                inbox.pollIsDue = false
             }
-            return inbox.events
+            return inbox.pollIsDue ? inbox.events + [.poll] : inbox.events
         }
     }
 
     /// Begins to follow at the log's end, if that has not been done.
     func open() async throws {
         guard head == nil else { return }
-        let found = try await store.head(of: customer)
+        let found = try await store.markedHead(of: customer)
         guard head == nil else { return }
-        head = found
-        position = found.position
+        head = found.head
+        position = found.head.position
+        mark = found.mark
     }
 
     private func handle(_ event: Event) async throws {
@@ -145,6 +166,9 @@ actor CustomerFeed {
         switch event {
         case .committed(let entries): try await take(entries)
         case .poll: try await readOn()
+        case .verify(let asker):
+            try await verify()
+            asker?.resume()
         case .attach(let session, let request): try await attach(session, request)
         case .caughtUp(let session, let request, let entries, let upTo):
             try await finishAttach(session, request, entries, upTo: upTo)
@@ -157,12 +181,18 @@ actor CustomerFeed {
     /// The database failed: whoever waits is told to try elsewhere; the poll reads on as soon as it can.
     private func refuse(_ event: Event, _ error: any Error) {
         Logger.current.warning("Following a log failed", metadata: ["error": "\(error)"])
-        switch event {
-        case .attach(_, let request), .caughtUp(_, let request, _, _):
-            request.reply.refuse(Refusal(failure: error))
-        case .committed(let entries):
+        answer(event, error)
+        if case .committed(let entries) = event {
             sent.forget(entries)
             for entry in entries where entry.entry.position > position { stashAway(entry) }
+        }
+    }
+
+    private nonisolated func answer(_ event: Event, _ error: any Error) {
+        switch event {
+        case .verify(let asker): asker?.resume(throwing: error)
+        case .attach(_, let request), .caughtUp(_, let request, _, _):
+            request.reply.refuse(Refusal(failure: error))
         default: break
         }
     }
@@ -174,6 +204,8 @@ extension CustomerFeed {
     /// Delivers own commits that continue the log; others wait until what lies between was read.
     private func take(_ entries: [CommittedEntry]) async throws {
         sent.forget(entries)
+        // Another entry where one was followed: the log was cut there, and what follows is not its continuation.
+        if !isProven || entries.contains(where: { contradicts($0.entry) }) { try await verify() }
         var isGap = false
         var batch: [CommittedEntry] = []
         for entry in entries {
@@ -196,12 +228,25 @@ extension CustomerFeed {
     /// Reads and delivers until the log's end.
     func readOn() async throws {
         while true {
+            if !isProven { try await verify() }
             try await deliverStashed()
-            let entries = try await store.entries(of: customer, after: position, limit: Self.readLimit)
+            // The last entry that was followed is read again with those after it: they continue it only if it stands.
+            let after = mark == nil ? position : position - 1
+            var entries = try await store.entries(of: customer, after: after, limit: Self.readLimit + 1)
+            if let mark {
+                guard entries.first?.mark == mark else { return try await verify() }
+                entries.removeFirst()
+            }
             guard !entries.isEmpty else { return }
             metrics.followed.add(entries.count)
             let dense = entries.enumerated().prefix { $0.element.position == position + Int64($0.offset) + 1 }
             guard dense.count == entries.count else {
+                #if FAILPOINTS
+                    if Mutant.current == .sequenceCursor {
+                        try await deliverPassingHoles(entries)
+                        continue
+                    }
+                #endif
                 throw FeedError.hole(after: position + Int64(dense.count))
             }
             try await deliver(
@@ -211,6 +256,16 @@ extension CustomerFeed {
             if entries.count < Self.readLimit { return }
         }
     }
+
+    #if FAILPOINTS
+        /// The mutant `sequence-cursor`: what has not been committed yet is passed, and never looked for again.
+        private func deliverPassingHoles(_ entries: [LogEntry]) async throws {
+            for entry in entries {
+                position = entry.position - 1
+                try await deliver([CommittedEntry(entry, origin: sent.origin(of: entry))])
+            }
+        }
+    #endif
 
     private func deliverStashed() async throws {
         var batch: [CommittedEntry] = []
@@ -252,6 +307,7 @@ extension CustomerFeed {
         }
         precondition(first.entry.position == position + 1, "delivery out of order")
         position += Int64(batch.count)
+        mark = batch.last?.entry.mark
         for (connection, delivery) in deliveries { sessions.connection(connection)?.send(delivery) }
     }
 
@@ -292,28 +348,6 @@ extension CustomerFeed {
         }
     }
 
-    private func keep(_ entry: LogEntry) {
-        if case .recalled(let number) = entry.content { forgetText(of: number, in: entry.thread) }
-        tail.append(entry)
-        tailSize += entry.textBytes
-        while tail.count > Self.tailEntries || tailSize > Self.tailBytes, let oldest = tail.popFirst() {
-            tailSize -= oldest.textBytes
-        }
-    }
-
-    /// Who resumes after a recall must not get the text from memory that the database no longer has.
-    private func forgetText(of number: EntryNumber, in thread: MessageThread.ID) {
-        guard let index = tail.lastIndex(where: { $0.number == number && $0.thread == thread }) else {
-            return
-        }
-        let old = tail[index]
-        tailSize -= old.textBytes
-        tail[index] = LogEntry(
-            position: old.position, thread: old.thread, number: old.number, author: old.author,
-            device: old.device, clientID: old.clientID, at: old.at, content: .recalledMessage)
-        tailSize += tail[index].textBytes
-    }
-
     private func obey(_ control: ControlEntry) {
         let ended: [LiveSession]
         switch control {
@@ -334,12 +368,5 @@ extension CustomerFeed {
             message.sessionEnded = frame
             session.connection.send(frame: message)
         }
-    }
-}
-
-extension LogEntry {
-    /// About what the entry takes in memory and on the link.
-    var textBytes: Int {
-        if case .message(let text, _) = content { text.open.utf8.count + 256 } else { 256 }
     }
 }

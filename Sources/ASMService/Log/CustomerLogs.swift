@@ -47,7 +47,8 @@ final class CustomerLogs: Service {
                 customer: customer, store: store, work: work, metrics: metrics, sessionDirectory: directory,
                 sent: sent)
             let appender = LogAppender(
-                customer: customer, store: store, standing: standing, work: work, metrics: metrics, sent: sent
+                customer: customer, store: store, standing: standing, work: work, metrics: metrics,
+                sent: sent, verify: feed.verified, suspect: { feed.tell(.verify(nil)) }
             ) { [weak self] entries in
                 feed.tell(.committed(entries))
                 self?.announce(customer)
@@ -69,19 +70,18 @@ final class CustomerLogs: Service {
         for log in logs.withLock({ Array($0.values) }) { log.feed.tell(.connectionClosed(connection)) }
     }
 
-    /// Reads on whenever another server announces entries, and each second in any case.
+    /// Reads on whenever another server announces entries, and each second in any case, until cancelled: sessions that
+    /// find no other server stay on one that is going.
     func run() async throws {
-        try await cancelWhenGracefulShutdown { [self] in
-            try await withThrowingTaskGroup { group in
-                group.addTask { await self.listen() }
-                group.addTask { try await self.poll() }
-                try await group.waitForAll()
-            }
+        try await withThrowingTaskGroup { group in
+            group.addTask { await self.listen() }
+            group.addTask { try await self.poll() }
+            try await group.waitForAll()
         }
     }
 
     private func listen() async {
-        let ours = "\(standing.fence?.server ?? 0)"
+        let ours = "\(standing.identity?.server ?? 0)"
         for await payload in store.database.notifications(on: Self.channel) {
             let fields = payload.split(separator: " ")
             if fields.isEmpty {
@@ -99,8 +99,15 @@ final class CustomerLogs: Service {
             let open = logs.withLock { $0 }
             guard !open.isEmpty else { continue }
             do {
-                for (customer, head) in try await store.heads(of: Array(open.keys)) {
-                    if let feed = open[customer]?.feed, feed.followedPosition < head { feed.tell(.poll) }
+                let followed = open.mapValues(\.feed.followedHead)
+                for (customer, found) in try await store.heads(
+                    of: followed.mapValues { $0?.head.position ?? 0 })
+                {
+                    guard let feed = open[customer]?.feed else { continue }
+                    if let known = followed[customer] ?? nil, known.isContradicted(by: found) {
+                        feed.tell(.verify(nil))
+                    }
+                    if feed.followedPosition < found.head.position { feed.tell(.poll) }
                 }
             } catch is CancellationError {
             } catch {
@@ -127,7 +134,7 @@ extension CustomerLogs {
 
     private func announceUntilQuiet() async {
         while let customers = nextAnnouncement() {
-            let payload = ([standing.fence?.server ?? 0] + customers.map(\.rawValue))
+            let payload = ([standing.identity?.server ?? 0] + customers.map(\.rawValue))
                 .map { String($0) }.joined(separator: " ")
             do {
                 try await store.database.notify(channel: Self.channel, payload: payload)

@@ -1,5 +1,6 @@
 import DequeModule
 import Domain
+import Failpoints
 import Logging
 import Observability
 import SQLDatabase
@@ -62,6 +63,16 @@ final class LogAppender: Sendable {
         var holdIsRunning = false
         var receiptsAreDue = false
         var isAppending = false
+        /// The last append failed: another database may answer the next, one that has not everything.
+        var mustVerify = false
+        /// How often the database had been connected when the log was last looked at.
+        var connections = 0
+
+        /// Whether the database was connected anew since this was asked last.
+        mutating func hasReconnected(_ count: Int) -> Bool {
+            defer { connections = count }
+            return connections != count
+        }
     }
 
     private let state = Mutex(State())
@@ -71,13 +82,18 @@ final class LogAppender: Sendable {
     private let work: BackgroundWork
     private let metrics: LogMetrics
     private let sent: SentRequests
+    private let verify: @Sendable () async throws -> Void
+    private let suspect: @Sendable () -> Void
     private let committed: @Sendable ([CommittedEntry]) -> Void
 
-    /// - Parameter committed: told after each commit, in commit order, what it added to the log.
+    /// - Parameters:
+    ///   - verify: asked before the first append after one that failed: sees to it that the log has lost nothing.
+    ///   - suspect: told before `committed` when the answer may have come from another database than those before.
+    ///   - committed: told after each commit, in commit order, what it added to the log.
     init(
         customer: Customer.ID, store: Store, standing: ServerStanding, work: BackgroundWork,
-        metrics: LogMetrics, sent: SentRequests,
-        committed: @escaping @Sendable ([CommittedEntry]) -> Void
+        metrics: LogMetrics, sent: SentRequests, verify: @escaping @Sendable () async throws -> Void,
+        suspect: @escaping @Sendable () -> Void, committed: @escaping @Sendable ([CommittedEntry]) -> Void
     ) {
         self.customer = customer
         self.store = store
@@ -85,6 +101,8 @@ final class LogAppender: Sendable {
         self.work = work
         self.metrics = metrics
         self.sent = sent
+        self.verify = verify
+        self.suspect = suspect
         self.committed = committed
     }
 
@@ -217,13 +235,20 @@ extension LogAppender {
             receipts: receipts.map { key, held in
                 NewReceipt(thread: key.thread, user: key.user, delivered: held.delivered, read: held.read)
             })
+        let fence = standing.fence
         do {
-            guard let fence = standing.fence else { throw StoreError.superseded }
+            guard let fence else { throw StoreError.superseded }
+            if state.withLock({ $0.mustVerify }) {
+                try await verify()
+                state.withLock { $0.mustVerify = false }
+            }
             let began = ContinuousClock.now
             sent.note(messages.map { ($0.message, $0.origin) })
-            let result = try await store.append(batch, for: customer, fence: fence)
+            let result = try await append(batch, fence)
             metrics.appended(messages.count + result.receiptEntries.count, in: ContinuousClock.now - began)
-            standing.inTouch()
+            standing.inTouch(since: began)
+            // Statements wait for a connection that is made anew, and the first may go to a database that lost entries.
+            if state.withLock({ $0.hasReconnected(store.database.connections) }) { suspect() }
             settle(messages, receipts, result)
         } catch let error as SQLError
             where error.isOfOneStatement && messages.count + (receipts.isEmpty ? 0 : 1) > 1
@@ -239,10 +264,37 @@ extension LogAppender {
             }
             if !receipts.isEmpty { await append([], receipts) }
         } catch {
+            if let fence, case StoreError.superseded = error { standing.lost(fence) }
             fail(messages, error)
             retry(receipts, after: error)
         }
     }
+
+    private func append(_ batch: AppendBatch, _ fence: ServerFence) async throws -> AppendResult {
+        #if FAILPOINTS
+            if Mutant.current == .ackBeforeCommit { return try await appendAnsweringEarly(batch, fence) }
+        #endif
+        return try await store.append(batch, for: customer, fence: fence)
+    }
+
+    #if FAILPOINTS
+        /// The mutant `ack-before-commit`: the commit goes on by itself, and what becomes of it, nobody asks.
+        private func appendAnsweringEarly(_ batch: AppendBatch, _ fence: ServerFence) async throws
+            -> AppendResult
+        {
+            let (answers, answer) = AsyncThrowingStream.makeStream(of: AppendResult.self)
+            work.start { [self] in
+                do {
+                    try await store.appendAnsweringEarly(batch, for: customer, fence: fence) {
+                        answer.yield($0)
+                    }
+                    answer.finish()
+                } catch { answer.finish(throwing: error) }
+            }
+            for try await result in answers { return result }
+            throw CancellationError()
+        }
+    #endif
 
     /// Receipts are evidence and nobody repeats them unasked: what could not be stored is tried again.
     private func retry(_ receipts: [ReceiptKey: HeldReceipt], after error: any Error) {
@@ -295,7 +347,7 @@ extension LogAppender {
         } else {
             Logger.current.warning("An append failed", metadata: ["error": "\(error)"])
         }
-        if case StoreError.superseded = error { standing.superseded() }
+        if refusal.code == .unavailable { state.withLock { $0.mustVerify = true } }
         for waiting in messages {
             sent.forget(waiting.message)
             if refusal.code == .unavailable { waiting.session?.breakOff() }

@@ -76,7 +76,7 @@ extension Refusal {
         case let refusal as AppendRefusal: self.init(refusal)
         case StoreError.superseded:
             self.init(
-                .unavailable, "This server was replaced; another one serves.", retryAfterMilliseconds: 0)
+                .unavailable, "This server does not serve now; another one does.", retryAfterMilliseconds: 0)
         case let error as SQLError where error.isOfOneStatement:
             self.init(
                 .internalError, "The request could not be stored; an administrator finds why in the log.")

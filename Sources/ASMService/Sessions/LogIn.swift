@@ -43,7 +43,7 @@ struct LogIn: Sendable {
         guard attempt.password.open.utf8.count <= Self.passwordBytes,
             attempt.deviceName.utf8.count <= Self.deviceNameBytes
         else { throw Refusal(.badRequest, "The password or the device's name is too long.") }
-        guard !attempt.deviceName.holdsNUL else {
+        guard !attempt.deviceName.holdsControls else {
             throw Refusal(.badRequest, "The device's name holds a character that names cannot hold.")
         }
 

@@ -3,6 +3,7 @@ import Domain
 import NIOCore
 import NIOPosix
 import Synchronization
+package import Synthetic
 
 /// Holds many idle live connections and says what each costs the web servers.
 package struct ConnectionBench: Sendable {
@@ -11,7 +12,7 @@ package struct ConnectionBench: Sendable {
     /// How many connections one local address carries to one server before ports run out.
     static let connectionsPerAddress = 20_000
 
-    let accounts: BenchAccounts
+    let accounts: SyntheticAccounts
     let connections: Int
     let users: Int
     let idle: Duration
@@ -24,7 +25,7 @@ package struct ConnectionBench: Sendable {
     ///   - idle: how long to watch the idle servers.
     ///   - pingInterval: how often a client asks whether the server is there; zero: never.
     package init(
-        accounts: BenchAccounts, connections: Int, users: Int, idle: Duration, pingInterval: Duration,
+        accounts: SyntheticAccounts, connections: Int, users: Int, idle: Duration, pingInterval: Duration,
         threads: Int, progress: @escaping @Sendable (String) -> Void
     ) throws(MessagingError) {
         guard (1...200_000).contains(connections), users >= 1, (1...64).contains(threads) else {
@@ -56,7 +57,7 @@ package struct ConnectionBench: Sendable {
         }
     }
 
-    private func run(_ sessions: [BenchAccount], on group: MultiThreadedEventLoopGroup) async throws
+    private func run(_ sessions: [SyntheticAccount], on group: MultiThreadedEventLoopGroup) async throws
         -> BenchReport
     {
         let before = ServerProcesses.now()
@@ -101,7 +102,7 @@ package struct ConnectionBench: Sendable {
     }
 
     private func connect(
-        _ index: Int, _ account: BenchAccount, on loop: any EventLoop, _ counter: LostCounter
+        _ index: Int, _ account: SyntheticAccount, on loop: any EventLoop, _ counter: LostCounter
     ) async throws -> LiveConnection {
         let addresses = accounts.web.addresses
         var local: SocketAddress?
@@ -134,14 +135,15 @@ final class LostCounter: Sendable {
 
 /// A client that only stays connected.
 private final class IdleClient: LiveHandler {
-    private let account: BenchAccount
+    private let account: SyntheticAccount
     private let pingInterval: Duration
     private let welcomed: EventLoopPromise<Void>
     private let counter: LostCounter
     private var outlet: LiveOutlet?
 
     init(
-        account: BenchAccount, pingInterval: Duration, welcomed: EventLoopPromise<Void>, counter: LostCounter
+        account: SyntheticAccount, pingInterval: Duration, welcomed: EventLoopPromise<Void>,
+        counter: LostCounter
     ) {
         self.account = account
         self.pingInterval = pingInterval

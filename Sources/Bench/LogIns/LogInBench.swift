@@ -1,9 +1,10 @@
 package import ASMClient
 import Dispatch
+package import Synthetic
 
 /// Logs in over and over and says how many log-ins a second the servers take.
 package struct LogInBench: Sendable {
-    let accounts: BenchAccounts
+    let accounts: SyntheticAccounts
     let count: Int
     let concurrency: Int
     let users: Int
@@ -12,7 +13,8 @@ package struct LogInBench: Sendable {
     ///   - count: how many log-ins.
     ///   - concurrency: how many at once, 1 to 256.
     ///   - users: how many users take turns.
-    package init(accounts: BenchAccounts, count: Int, concurrency: Int, users: Int) throws(MessagingError) {
+    package init(accounts: SyntheticAccounts, count: Int, concurrency: Int, users: Int) throws(MessagingError)
+    {
         guard count >= 1, (1...256).contains(concurrency), users >= 1 else {
             throw MessagingError(
                 code: "bad-request", message: "There must be log-ins, users, and 1 to 256 log-ins at once.")

@@ -1,6 +1,7 @@
 import ASMClient
 import Domain
 import NIOCore
+import Synthetic
 
 /// A `LoopLoad` seen from outside its event loop.
 final class BenchLoop {
@@ -23,7 +24,7 @@ final class BenchLoop {
     }
 
     /// Adds a thread and its members, the first of whom has this index among all users.
-    func add(_ accounts: [BenchAccount], from first: Int, to thread: MessageThread.ID) async throws {
+    func add(_ accounts: [SyntheticAccount], from first: Int, to thread: MessageThread.ID) async throws {
         seats += try await loop.submit { [loop, load] in
             let load = load.value
             let conversation = Conversation(thread: thread, members: accounts.count)

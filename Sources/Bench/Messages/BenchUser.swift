@@ -1,6 +1,7 @@
 import ASMClient
 import Domain
 import NIOCore
+import Synthetic
 
 /// One simulated user: sends into its thread, checks what comes, and repeats what was not answered.
 ///
@@ -12,7 +13,7 @@ final class BenchUser: LiveHandler {
         let countedFrom: NIODeadline
     }
 
-    let account: BenchAccount
+    let account: SyntheticAccount
     let member: Int
     private let load: LoopLoad
     private let conversation: Conversation
@@ -32,7 +33,7 @@ final class BenchUser: LiveHandler {
     static let repeatPause = TimeAmount.milliseconds(250)
 
     init(
-        account: BenchAccount, index: Int, member: Int, conversation: Conversation, load: LoopLoad,
+        account: SyntheticAccount, index: Int, member: Int, conversation: Conversation, load: LoopLoad,
         welcomed: EventLoopPromise<Void>
     ) {
         self.account = account
@@ -109,7 +110,7 @@ final class BenchUser: LiveHandler {
             bye = refusal
             if refusal.code == .unauthenticated { giveUp(MessagingError(refusal)) }
         case .draining: outlet?.close()
-        case .pong, .unknown: break
+        case .pong, .route, .unknown: break
         }
     }
 

@@ -1,5 +1,6 @@
 import Domain
 import NIOCore
+import Synthetic
 
 /// The users of one event loop and what they measure; lives on that loop.
 final class LoopLoad {

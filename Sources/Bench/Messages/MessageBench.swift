@@ -2,6 +2,7 @@ import ASMClient
 import Domain
 import NIOCore
 import NIOPosix
+package import Synthetic
 
 /// Runs a load of messages and checks every delivery.
 package struct MessageBench: Sendable {
@@ -12,12 +13,12 @@ package struct MessageBench: Sendable {
     static let historyPage = 500
 
     let workload: MessageWorkload
-    let accounts: BenchAccounts
+    let accounts: SyntheticAccounts
     let progress: @Sendable (String) -> Void
 
     /// - Parameter progress: is told, in plain sentences, what is being done.
     package init(
-        workload: MessageWorkload, accounts: BenchAccounts, progress: @escaping @Sendable (String) -> Void
+        workload: MessageWorkload, accounts: SyntheticAccounts, progress: @escaping @Sendable (String) -> Void
     ) {
         self.workload = workload
         self.accounts = accounts
@@ -42,8 +43,8 @@ package struct MessageBench: Sendable {
         }
     }
 
-    private func createThreads(_ users: [BenchAccount]) async throws -> [MessageThread.ID] {
-        try await concurrently(0..<workload.groups, limit: BenchAccounts.concurrency) { group in
+    private func createThreads(_ users: [SyntheticAccount]) async throws -> [MessageThread.ID] {
+        try await concurrently(0..<workload.groups, limit: SyntheticAccounts.concurrency) { group in
             let members = users[(group * workload.groupSize)..<((group + 1) * workload.groupSize)]
             return try await accounts.web.createThread(
                 id: .random(), participants: members.map(\.user), subject: "asm bench",
@@ -52,7 +53,7 @@ package struct MessageBench: Sendable {
     }
 
     private func run(
-        _ users: [BenchAccount], _ threads: [MessageThread.ID], on group: MultiThreadedEventLoopGroup
+        _ users: [SyntheticAccount], _ threads: [MessageThread.ID], on group: MultiThreadedEventLoopGroup
     ) async throws -> MessageReport {
         let run = Int.random(in: 1..<100_000_000)
         var loads: [BenchLoop] = []
@@ -113,7 +114,7 @@ package struct MessageBench: Sendable {
     }
 
     private func measure(
-        _ loads: [BenchLoop], _ users: [BenchAccount], _ threads: [MessageThread.ID], run: Int
+        _ loads: [BenchLoop], _ users: [SyntheticAccount], _ threads: [MessageThread.ID], run: Int
     ) async throws -> MessageReport {
         progress("Sending for \(workload.warmup) to warm up, then for \(workload.duration).")
         let start = NIODeadline.now() + TimeAmount(workload.warmup)
@@ -150,7 +151,7 @@ package struct MessageBench: Sendable {
 
     /// How many of the missing deliveries are not in the recipient's history either.
     private func countLost(
-        _ missing: [LoadResult.Missing], _ users: [BenchAccount], _ threads: [MessageThread.ID], run: Int
+        _ missing: [LoadResult.Missing], _ users: [SyntheticAccount], _ threads: [MessageThread.ID], run: Int
     ) async throws -> Int {
         var lost = 0
         for (place, missing) in Dictionary(grouping: missing, by: { $0.place }) {

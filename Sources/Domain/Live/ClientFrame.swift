@@ -4,6 +4,8 @@ package enum ClientFrame: Sendable, Hashable {
     case send(SendFrame)
     case receipt(thread: MessageThread.ID, delivered: EntryNumber?, read: EntryNumber?)
     case ping(ref: FrameRef?)
+    /// Asks to be told which servers the session goes through, now and whenever that changes.
+    case route
 
     /// Reads a frame; the rejection names the field and what is expected, and carries a readable `ref`.
     package static func decode(_ bytes: UnsafeBufferPointer<UInt8>) throws(FrameRejection) -> ClientFrame {
@@ -46,6 +48,7 @@ package enum ClientFrame: Sendable, Hashable {
                 JSONWriter.raw(#","ref":"#, into: &bytes)
                 ref.write(into: &bytes)
             }
+        case .route: JSONWriter.raw(#"{"kind":"route""#, into: &bytes)
         }
         JSONWriter.raw("}", into: &bytes)
     }
@@ -130,11 +133,12 @@ private struct ClientFields {
         case "ping":
             if hasBadRef { throw badRef(in: kind) }
             return .ping(ref: ref)
+        case "route": return .route
         default:
             throw FrameRejection(
                 Refusal(
                     .unknownFrame,
-                    "There is no frame \"\(harmless(kind))\"; clients send hello, send, receipt and ping."
+                    "There is no frame \"\(harmless(kind))\"; clients send hello, send, receipt, ping and route."
                 ),
                 ref: ref)
         }

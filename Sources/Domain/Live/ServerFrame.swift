@@ -9,6 +9,8 @@ package enum ServerFrame: Sendable, Hashable {
     case draining(reconnectAfterMilliseconds: Int)
     case pong(ref: FrameRef?)
     case bye(Refusal)
+    /// From here on the session goes through this Web Service and this ASM Service, as its list names it.
+    case route(web: String, server: String)
     /// A kind that this version does not know; only ever received.
     case unknown(kind: String)
 
@@ -59,6 +61,11 @@ package enum ServerFrame: Sendable, Hashable {
         case .bye(let refusal):
             JSONWriter.raw(#"{"kind":"bye""#, into: &bytes)
             Self.encode(refusal, into: &bytes)
+        case .route(let web, let server):
+            JSONWriter.raw(#"{"kind":"route","web":"#, into: &bytes)
+            JSONWriter.string(web, into: &bytes)
+            JSONWriter.raw(#","server":"#, into: &bytes)
+            JSONWriter.string(server, into: &bytes)
         case .unknown(let kind):
             JSONWriter.raw(#"{"kind":"#, into: &bytes)
             JSONWriter.string(kind, into: &bytes)

@@ -69,6 +69,8 @@ private struct ServerFields {
     var reconnectAfter: JSONScalar?
     var entries: [LogEntry]?
     var receipts: [Receipt]?
+    var web: JSONScalar?
+    var server: JSONScalar?
 
     mutating func take(_ key: String, from scanner: inout JSONScanner) throws(JSONFault) {
         switch key {
@@ -86,6 +88,8 @@ private struct ServerFields {
         case "message": message = try scanner.scalar()
         case "retryAfterMs": retryAfter = try scanner.scalar()
         case "reconnectAfterMs": reconnectAfter = try scanner.scalar()
+        case "web": web = try scanner.scalar()
+        case "server": server = try scanner.scalar()
         case "entries" where scanner.peek() == UInt8(ascii: "["):
             var read: [LogEntry] = []
             try scanner.array { (scanner) throws(JSONFault) in read.append(try LogEntry.read(from: &scanner))
@@ -116,6 +120,12 @@ private struct ServerFields {
             }
         case "pong": .pong(ref: ref)
         case "bye": refusal().map { .bye($0) }
+        case "route":
+            if case .string(let web) = web, case .string(let server) = server {
+                .route(web: web, server: server)
+            } else {
+                nil
+            }
         default: .unknown(kind: kind)
         }
     }

@@ -1,3 +1,5 @@
+import TransportSecurity
+
 /// Where a process listens or is reached: a host and a port, written `HOST:PORT` or `[IPV6]:PORT`.
 package struct BindAddress: Hashable, Sendable, CustomStringConvertible {
     /// A name, an IPv4 literal, or an IPv6 literal without its brackets.
@@ -22,7 +24,8 @@ package struct BindAddress: Hashable, Sendable, CustomStringConvertible {
             let rest = text[text.index(after: end)...]
             guard rest.first == ":" else { throw .missingPort(text) }
             port = rest.dropFirst()
-            guard host.utf8.contains(UInt8(ascii: ":")), host.utf8.allSatisfy(Self.isIPv6Character) else {
+            if let zone = host.firstIndex(of: "%") { throw .zone(text, zone: String(host[zone...])) }
+            guard case .v6 = IPAddress(String(host)) else {
                 throw .invalidHost(text, host: String(host))
             }
         } else {
@@ -43,6 +46,11 @@ package struct BindAddress: Hashable, Sendable, CustomStringConvertible {
         self.init(host: String(host), port: number)
     }
 
+    /// The same for each way of writing the same host: in lower case, an IP address in its shortest form.
+    package var canonical: BindAddress {
+        BindAddress(host: IPAddress(host)?.text ?? host.lowercased(), port: port)
+    }
+
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     private static func isNameCharacter(_ byte: UInt8) -> Bool {
@@ -52,10 +60,6 @@ package struct BindAddress: Hashable, Sendable, CustomStringConvertible {
             true
         default: false
         }
-    }
-
-    private static func isIPv6Character(_ byte: UInt8) -> Bool {
-        isNameCharacter(byte) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "%")
     }
 }
 
@@ -68,6 +72,7 @@ package enum BindAddressError: Error, Hashable, Sendable, CustomStringConvertibl
     case invalidPort(String, port: String)
     case unbracketedIPv6(String)
     case unclosedBracket(String)
+    case zone(String, zone: String)
 
     package var description: String {
         switch self {
@@ -81,6 +86,8 @@ package enum BindAddressError: Error, Hashable, Sendable, CustomStringConvertibl
         case .unbracketedIPv6(let text):
             "‘\(text)’ has several colons; write an IPv6 address in brackets, for example [::1]:7400"
         case .unclosedBracket(let text): "‘\(text)’ has no closing bracket; expected [IPV6]:PORT"
+        case .zone(let text, let zone):
+            "‘\(text)’ holds for one network interface of one machine (‘\(zone)’); write a name, or an address without it that all machines reach, for example [fd00::1]:7400"
         }
     }
 }

@@ -27,7 +27,7 @@ package struct ServerList: Hashable, Sendable, CustomStringConvertible {
                 let reason = BindAddressError.invalidPort("\(address)", port: "0")
                 throw .invalidEntry(index: offset + 1, entry: "\(address)", reason: reason)
             }
-            let key = BindAddress(host: address.host.lowercased(), port: address.port)
+            let key = address.canonical
             if let first = seen[key] {
                 throw .duplicate(index: offset + 1, entry: "\(address)", firstIndex: first)
             }

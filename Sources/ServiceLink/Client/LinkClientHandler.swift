@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import TransportSecurity
 
 /// The pool's end of one connection: decodes frames and hands them to the core, on whose event loop it is.
 final class LinkClientHandler: ChannelInboundHandler {
@@ -10,27 +11,36 @@ final class LinkClientHandler: ChannelInboundHandler {
     /// Set before anything is sent, and so before anything comes.
     var connection: ServerConnection?
 
+    static let endedBeforeHello = """
+        it closed the connection before its first word: its log says why. Perhaps only one of the two has been given \
+        --link-certificate, --link-key and --link-ca
+        """
+
     init(core: PoolCore) {
         self.core = core
         decoder = FrameDecoder(limitBytes: core.limits.frameBytes)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard let connection else { return context.close(promise: nil) }
+        guard let connection, !connection.isLost else { return context.close(promise: nil) }
         core.now = .now()
         connection.heardAt = core.now
         decoder.append(unwrapInboundIn(data))
         connection.outbox.hold()
         do throws(FrameError) {
-            while let kind = try decoder.next() {
+            while !connection.isLost, let kind = try decoder.next() {
                 if !connection.isGreeted, !kind.isHello { throw FrameError.helloExpected }
                 if case .request = kind { throw FrameError.unexpected("request") }
                 core.received(kind, on: connection)
             }
         } catch {
-            core.logger.warning(
-                "Link connection closed by us",
-                metadata: ["link.server": "\(connection.server.address)", "link.reason": "\(error)"])
+            if connection.isGreeted {
+                core.logger.warning(
+                    "Link connection closed by us",
+                    metadata: ["link.server": "\(connection.server.address)", "link.reason": "\(error)"])
+            } else {
+                core.failed(connection.server, "\(error)")
+            }
             core.leave(connection, because: .lost)
         }
         connection.outbox.flush()
@@ -40,11 +50,24 @@ final class LinkClientHandler: ChannelInboundHandler {
         guard let connection else { return }
         self.connection = nil
         core.now = .now()
+        // One that was left has its reason in the log already.
+        if !connection.isGreeted, !connection.isLost {
+            core.failed(connection.server, Self.endedBeforeHello)
+        }
         core.leave(connection, because: .lost)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        core.logger.info("Link connection failed", metadata: ["link.reason": "\(error)"])
+        if let connection, !connection.isLost,
+            let reason = core.security?.explain(
+                error, on: context.channel, to: connection.server.address.host)
+        {
+            core.now = .now()
+            core.failed(connection.server, reason)
+            core.leave(connection, because: .lost)
+        } else {
+            core.logger.info("Link connection failed", metadata: ["link.reason": "\(error)"])
+        }
         context.close(promise: nil)
     }
 }

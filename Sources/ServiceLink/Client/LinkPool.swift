@@ -4,6 +4,7 @@ package import NIOCore
 package import Observability
 import ServiceLifecycle
 import SwiftProtobuf
+package import TransportSecurity
 
 /// The calling end of the service link: connections to all servers of a list, with failover between them.
 package final class LinkPool: Service {
@@ -11,21 +12,17 @@ package final class LinkPool: Service {
 
     /// - Parameter name: of this process, for the servers' logs.
     /// - Parameter software: its version.
+    /// - Parameter security: the certificates of mutual TLS; nil for plain text.
     /// - Parameter group: one of its event loops does all the work of the pool.
     package init(
         servers: ServerList, name: String, software: String, limits: LinkLimits = .init(),
-        events: any LinkPoolEvents,
+        security: SecurityFiles? = nil, events: any LinkPoolEvents,
         group: any EventLoopGroup, metrics: MetricRegistry = MetricRegistry(), logger: Logger
     ) {
-        let hello = LinkHello.with {
-            $0.version = LinkLimits.protocolVersion
-            $0.name = name
-            $0.software = software
-        }
+        let hello = LinkHello(name: name, software: software, versions: limits.versions)
         core = PoolCore(
-            servers: servers, hello: hello, limits: limits, events: events, loop: group.next(),
-            metrics: metrics,
-            logger: logger)
+            servers: servers, hello: hello, limits: limits, security: security, events: events,
+            loop: group.next(), metrics: metrics, logger: logger)
     }
 
     /// Begins to connect; does nothing when it did already. Requests and sessions may come before it: they

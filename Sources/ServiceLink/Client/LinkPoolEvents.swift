@@ -14,6 +14,9 @@ package protocol LinkSessionSink: AnyObject, Sendable {
     /// The session is attached for the first time; what came before the position given follows as deliveries.
     func attached(_ attached: LinkAttached)
 
+    /// The session is attached to this server now: for the first time, or after it has moved.
+    func moved(to server: BindAddress)
+
     /// The session goes on live from the cursor, and what lies before it must be loaded anew.
     func resync(at cursor: LogCursor)
 

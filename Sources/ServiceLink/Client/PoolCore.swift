@@ -6,18 +6,21 @@ import NIOCore
 import Observability
 import SwiftProtobuf
 import Synchronization
+import TransportSecurity
 
 /// The bookkeeping of a pool: which session is where, what is unanswered, who is healthy.
 ///
 /// All of it happens on one event loop, so that nothing but the inbox needs a lock. `PoolServers`,
 /// `PoolSessions` and `PoolRequests` hold its three parts.
-// Sendable because every `var` is touched on `loop` only, and the rest is Sendable by itself.
+///
+/// @unchecked: every `var` is touched on `loop` only, and the rest is Sendable by itself.
 final class PoolCore: @unchecked Sendable {
     enum Phase { case new, running, stopped }
 
     let loop: any EventLoop
     let limits: LinkLimits
     let hello: LinkHello
+    let security: SecurityFiles?
     let events: any LinkPoolEvents
     let logger: Logger
     let counters: PoolCounters
@@ -50,15 +53,15 @@ final class PoolCore: @unchecked Sendable {
     }
 
     init(
-        servers: ServerList, hello: LinkHello, limits: LinkLimits, events: any LinkPoolEvents,
-        loop: any EventLoop,
-        metrics: MetricRegistry, logger: Logger
+        servers: ServerList, hello: LinkHello, limits: LinkLimits, security: SecurityFiles?,
+        events: any LinkPoolEvents, loop: any EventLoop, metrics: MetricRegistry, logger: Logger
     ) {
         let now = NIODeadline.now()
         self.loop = loop
         self.limits = limits
         inbox = PoolInbox(limit: limits.outstandingRequests)
         self.hello = hello
+        self.security = security
         self.events = events
         self.logger = logger
         counters = PoolCounters(metrics)

@@ -57,9 +57,15 @@ extension PoolCore {
         case .refused(let refused):
             guard request.attemptID == id else { return }
             let refusal = Refusal(refused)
-            guard refusal.code == .unavailable else { return finish(request, .failure(refusal)) }
-            leave(connection, because: .refusing(refusal.message))
-            retry(request, isFree: false)
+            switch refusal.code {
+            case .unavailable:
+                leave(connection, because: .refusing(refusal.message))
+                retry(request, isFree: false)
+            // An older server among newer ones, as during an upgrade: another one may know the request.
+            case .unsupported where request.attempts < servers.count && servers.count > 1:
+                retry(request, isFree: true)
+            default: finish(request, .failure(refusal))
+            }
         case .some(let body): finish(request, .success(body))
         case nil: finish(request, .failure(Self.notUnderstood))
         }

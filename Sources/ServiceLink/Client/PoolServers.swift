@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import Observability
 import SwiftProtobuf
+import TransportSecurity
 
 /// The servers: connecting, health, leaving one for another.
 extension PoolCore {
@@ -63,16 +64,17 @@ extension PoolCore {
 
     private func connect(_ server: PoolServer) {
         server.isConnecting = true
-        let index = server.index
+        let (index, host) = (server.index, server.address.host)
         ClientBootstrap(group: loop)
             .connectTimeout(TimeAmount(limits.connectWithin))
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try security?.secureClient(channel, to: host)
                     try channel.pipeline.syncOperations.addHandler(LinkClientHandler(core: self))
                 }
             }
-            .connect(host: server.address.host, port: server.address.port)
+            .connect(host: host, port: server.address.port)
             .hop(to: loop)
             .whenComplete { [self] result in connected(servers[index], result) }
     }
@@ -82,9 +84,10 @@ extension PoolCore {
         server.isConnecting = false
         do {
             let channel = try result.get()
-            guard phase == .running, channel.isActive else {
+            guard phase == .running else { return channel.close(promise: nil) }
+            guard channel.isActive else {
                 channel.close(promise: nil)
-                return failed(server, "the connection was closed at once")
+                return failed(server, LinkClientHandler.endedBeforeHello)
             }
             let handler = try channel.pipeline.syncOperations.handler(type: LinkClientHandler.self)
             let connection = ServerConnection(server: server, channel: channel, limits: limits, now: now)
@@ -97,7 +100,7 @@ extension PoolCore {
         }
     }
 
-    private func failed(_ server: PoolServer, _ problem: String) {
+    func failed(_ server: PoolServer, _ problem: String) {
         server.retryAt = now + jittered(limits.probeEvery)
         if server.state == .connecting { set(server, .unreachable) }
         guard server.lastProblem != problem else { return }
@@ -143,8 +146,9 @@ extension PoolCore {
     }
 
     private func greeted(by hello: LinkHello, on connection: ServerConnection) {
-        guard hello.version == LinkLimits.protocolVersion else {
-            let problem = "\(FrameError.otherVersion(hello.version)) (\(hello.name) \(hello.software))"
+        let versions = LinkVersions(hello)
+        guard limits.versions.agreed(with: versions) != nil else {
+            let problem = "\(FrameError.otherVersions(versions)) (\(hello.name) \(hello.software))"
             failed(connection.server, problem)
             return leave(connection, because: .lost)
         }
@@ -283,6 +287,9 @@ extension PoolCore {
         if silence > TimeAmount(limits.pongWithin) { return leave(connection, because: .silent) }
         if connection.pingAt <= now {
             connection.pingAt = now + TimeAmount(limits.pingEvery)
+            #if NEXT_VERSION
+                speakAsNext(to: connection)
+            #endif
             // A server that is there may still be unable to serve: one that lost its database, or was superseded.
             if connection.server.state == .healthy {
                 askStatus(connection)
@@ -316,3 +323,15 @@ extension PoolCore {
         }
     }
 }
+
+#if NEXT_VERSION
+    extension PoolCore {
+        /// Says what only the next version knows; an older server must pass over the one and answer the other.
+        fileprivate func speakAsNext(to connection: ServerConnection) {
+            connection.outbox.append(NextVersion.frame)
+            let id = nextRequestID()
+            guard let request = NextVersion.request(id: id) else { return }
+            connection.ask(.status, request, id: id, until: now + TimeAmount(limits.pongWithin))
+        }
+    }
+#endif

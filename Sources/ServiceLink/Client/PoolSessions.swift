@@ -152,6 +152,7 @@ extension PoolCore {
             counters.reattached.add()
             if beginsAnew { session.sink?.resync(at: attached.cursor) }
         }
+        session.sink?.moved(to: connection.server.address)
         repeatSends(of: session, on: connection)
         session.forgetOldMarks(now: now, limits: limits)
         for index in session.marks.indices {

@@ -137,13 +137,16 @@ package nonisolated struct LinkHello: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// of the protocol: 1
+  /// of the protocol, the newest that this end speaks: 1
   package var version: UInt32 = 0
 
   /// of the process, for logs
   package var name: String = String()
 
   package var software: String = String()
+
+  /// that this end understands; 0: only `version`
+  package var oldestVersion: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -335,6 +338,22 @@ package nonisolated struct LinkRequest: Sendable {
     set {body = .getStatus(newValue)}
   }
 
+  package var getCluster: LinkGetCluster {
+    get {
+      if case .getCluster(let v)? = body {return v}
+      return LinkGetCluster()
+    }
+    set {body = .getCluster(newValue)}
+  }
+
+  package var reportCertificate: LinkReportCertificate {
+    get {
+      if case .reportCertificate(let v)? = body {return v}
+      return LinkReportCertificate()
+    }
+    set {body = .reportCertificate(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -356,6 +375,8 @@ package nonisolated struct LinkRequest: Sendable {
     case getMessage(LinkGetMessage)
     case readLog(LinkReadLog)
     case getStatus(LinkGetStatus)
+    case getCluster(LinkGetCluster)
+    case reportCertificate(LinkReportCertificate)
 
   }
 
@@ -483,6 +504,14 @@ package nonisolated struct LinkResponse: Sendable {
     set {body = .status(newValue)}
   }
 
+  package var cluster: LinkCluster {
+    get {
+      if case .cluster(let v)? = body {return v}
+      return LinkCluster()
+    }
+    set {body = .cluster(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -500,6 +529,7 @@ package nonisolated struct LinkResponse: Sendable {
     case messageDetails(LinkMessageDetails)
     case logPage(LinkLogPage)
     case status(LinkStatus)
+    case cluster(LinkCluster)
 
   }
 
@@ -1188,6 +1218,119 @@ package nonisolated struct LinkStatus: Sendable {
   package init() {}
 }
 
+/// For administrators: all servers, whatever state the asked one is in. Answered without a token.
+package nonisolated struct LinkGetCluster: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct LinkCluster: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var servers: [LinkClusterServer] = []
+
+  package var replication: LinkReplication {
+    get {_replication ?? LinkReplication()}
+    set {_replication = newValue}
+  }
+  /// Returns true if `replication` has been explicitly set.
+  package var hasReplication: Bool {self._replication != nil}
+  /// Clears the value of `replication`. Subsequent reads from it will return its default value.
+  package mutating func clearReplication() {self._replication = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _replication: LinkReplication? = nil
+}
+
+package nonisolated struct LinkClusterServer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var id: Int64 = 0
+
+  /// host and port, as the server is registered
+  package var address: String = String()
+
+  /// microseconds; written each minute
+  package var lastActive: Int64 = 0
+
+  /// starting, active, degraded, draining, stopped, unreachable, inactive
+  package var state: String = String()
+
+  /// why it is not active
+  package var reason: String = String()
+
+  /// 0: none
+  package var slot: Int64 = 0
+
+  package var version: String = String()
+
+  /// microseconds
+  package var startedAt: Int64 = 0
+
+  /// since it was last heard of
+  package var silentMilliseconds: Int64 = 0
+
+  /// microseconds; 0: it has not been stopped in order
+  package var stoppedAt: Int64 = 0
+
+  package var drainRequested: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// "An acknowledged message can be lost": yes, no or unknown, and why.
+package nonisolated struct LinkReplication: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var canLose: String = String()
+
+  package var reason: String = String()
+
+  package var standbys: [LinkReplication.Standby] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Standby: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var name: String = String()
+
+    package var syncState: String = String()
+
+    package var state: String = String()
+
+    /// -1: not known
+    package var lagBytes: Int64 = 0
+
+    /// -1: not known
+    package var lagMilliseconds: Int64 = 0
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package init() {}
+}
+
 /// An entry as stored; `kind` and `body` are those of Domain's StoredContent.
 package nonisolated struct LinkEntry: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1277,6 +1420,28 @@ package nonisolated struct LinkSessionEnded: Sendable {
   package var epochHigh: UInt64 = 0
 
   package var epochLow: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A certificate of the web tier that comes near its end; answered by Done. Needs no token.
+package nonisolated struct LinkReportCertificate: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var subject: String = String()
+
+  /// SHA-256, lower-case hexadecimal
+  package var fingerprint: String = String()
+
+  /// seconds since 1970
+  package var notAfter: Int64 = 0
+
+  /// of which it is, for people
+  package var component: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1458,7 +1623,7 @@ nonisolated extension LinkFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension LinkHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}name\0\u{1}software\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}name\0\u{1}software\0\u{3}oldest_version\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1469,6 +1634,7 @@ nonisolated extension LinkHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.software) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.oldestVersion) }()
       default: break
       }
     }
@@ -1484,6 +1650,9 @@ nonisolated extension LinkHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.software.isEmpty {
       try visitor.visitSingularStringField(value: self.software, fieldNumber: 3)
     }
+    if self.oldestVersion != 0 {
+      try visitor.visitSingularUInt32Field(value: self.oldestVersion, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1491,6 +1660,7 @@ nonisolated extension LinkHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.version != rhs.version {return false}
     if lhs.name != rhs.name {return false}
     if lhs.software != rhs.software {return false}
+    if lhs.oldestVersion != rhs.oldestVersion {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1558,7 +1728,7 @@ nonisolated extension LinkDraining: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension LinkRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Request"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}deadline_milliseconds\0\u{1}session\0\u{1}token\0\u{4}\u{6}send_message\0\u{3}mark_receipt\0\u{1}attach\0\u{1}detach\0\u{3}log_in\0\u{3}log_out\0\u{3}who_am_i\0\u{3}find_users\0\u{3}create_thread\0\u{3}add_participants\0\u{3}leave_thread\0\u{3}recall_message\0\u{3}get_inbox\0\u{3}get_thread\0\u{3}get_history\0\u{3}get_message\0\u{3}read_log\0\u{3}get_status\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}deadline_milliseconds\0\u{1}session\0\u{1}token\0\u{4}\u{6}send_message\0\u{3}mark_receipt\0\u{1}attach\0\u{1}detach\0\u{3}log_in\0\u{3}log_out\0\u{3}who_am_i\0\u{3}find_users\0\u{3}create_thread\0\u{3}add_participants\0\u{3}leave_thread\0\u{3}recall_message\0\u{3}get_inbox\0\u{3}get_thread\0\u{3}get_history\0\u{3}get_message\0\u{3}read_log\0\u{3}get_status\0\u{4}\u{3}get_cluster\0\u{4}\u{5}report_certificate\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1804,6 +1974,32 @@ nonisolated extension LinkRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.body = .getStatus(v)
         }
       }()
+      case 30: try {
+        var v: LinkGetCluster?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .getCluster(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .getCluster(v)
+        }
+      }()
+      case 35: try {
+        var v: LinkReportCertificate?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .reportCertificate(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .reportCertificate(v)
+        }
+      }()
       default: break
       }
     }
@@ -1899,6 +2095,14 @@ nonisolated extension LinkRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
       guard case .getStatus(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
     }()
+    case .getCluster?: try {
+      guard case .getCluster(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+    }()
+    case .reportCertificate?: try {
+      guard case .reportCertificate(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1917,7 +2121,7 @@ nonisolated extension LinkRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension LinkResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Response"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{2}\u{9}accepted\0\u{1}refused\0\u{1}attached\0\u{1}done\0\u{3}logged_in\0\u{2}\u{2}identity\0\u{1}users\0\u{3}thread_created\0\u{2}\u{4}inbox\0\u{1}thread\0\u{1}history\0\u{3}message_details\0\u{3}log_page\0\u{1}status\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{2}\u{9}accepted\0\u{1}refused\0\u{1}attached\0\u{1}done\0\u{3}logged_in\0\u{2}\u{2}identity\0\u{1}users\0\u{3}thread_created\0\u{2}\u{4}inbox\0\u{1}thread\0\u{1}history\0\u{3}message_details\0\u{3}log_page\0\u{1}status\0\u{2}\u{3}cluster\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2108,6 +2312,19 @@ nonisolated extension LinkResponse: SwiftProtobuf.Message, SwiftProtobuf._Messag
           self.body = .status(v)
         }
       }()
+      case 30: try {
+        var v: LinkCluster?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .cluster(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .cluster(v)
+        }
+      }()
       default: break
       }
     }
@@ -2177,6 +2394,10 @@ nonisolated extension LinkResponse: SwiftProtobuf.Message, SwiftProtobuf._Messag
     case .status?: try {
       guard case .status(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
+    }()
+    case .cluster?: try {
+      guard case .cluster(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
     }()
     case nil: break
     }
@@ -3669,6 +3890,234 @@ nonisolated extension LinkStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageI
   }
 }
 
+nonisolated extension LinkGetCluster: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GetCluster"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkGetCluster, rhs: LinkGetCluster) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension LinkCluster: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Cluster"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}servers\0\u{1}replication\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.servers) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._replication) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.servers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.servers, fieldNumber: 1)
+    }
+    try { if let v = self._replication {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkCluster, rhs: LinkCluster) -> Bool {
+    if lhs.servers != rhs.servers {return false}
+    if lhs._replication != rhs._replication {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension LinkClusterServer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ClusterServer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}address\0\u{3}last_active\0\u{1}state\0\u{1}reason\0\u{1}slot\0\u{1}version\0\u{3}started_at\0\u{3}silent_milliseconds\0\u{3}stopped_at\0\u{3}drain_requested\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.lastActive) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 6: try { try decoder.decodeSingularInt64Field(value: &self.slot) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.version) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.startedAt) }()
+      case 9: try { try decoder.decodeSingularInt64Field(value: &self.silentMilliseconds) }()
+      case 10: try { try decoder.decodeSingularInt64Field(value: &self.stoppedAt) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.drainRequested) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.id != 0 {
+      try visitor.visitSingularInt64Field(value: self.id, fieldNumber: 1)
+    }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 2)
+    }
+    if self.lastActive != 0 {
+      try visitor.visitSingularInt64Field(value: self.lastActive, fieldNumber: 3)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 4)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 5)
+    }
+    if self.slot != 0 {
+      try visitor.visitSingularInt64Field(value: self.slot, fieldNumber: 6)
+    }
+    if !self.version.isEmpty {
+      try visitor.visitSingularStringField(value: self.version, fieldNumber: 7)
+    }
+    if self.startedAt != 0 {
+      try visitor.visitSingularInt64Field(value: self.startedAt, fieldNumber: 8)
+    }
+    if self.silentMilliseconds != 0 {
+      try visitor.visitSingularInt64Field(value: self.silentMilliseconds, fieldNumber: 9)
+    }
+    if self.stoppedAt != 0 {
+      try visitor.visitSingularInt64Field(value: self.stoppedAt, fieldNumber: 10)
+    }
+    if self.drainRequested != false {
+      try visitor.visitSingularBoolField(value: self.drainRequested, fieldNumber: 11)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkClusterServer, rhs: LinkClusterServer) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.address != rhs.address {return false}
+    if lhs.lastActive != rhs.lastActive {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.slot != rhs.slot {return false}
+    if lhs.version != rhs.version {return false}
+    if lhs.startedAt != rhs.startedAt {return false}
+    if lhs.silentMilliseconds != rhs.silentMilliseconds {return false}
+    if lhs.stoppedAt != rhs.stoppedAt {return false}
+    if lhs.drainRequested != rhs.drainRequested {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension LinkReplication: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Replication"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}can_lose\0\u{1}reason\0\u{1}standbys\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.canLose) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.standbys) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.canLose.isEmpty {
+      try visitor.visitSingularStringField(value: self.canLose, fieldNumber: 1)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
+    }
+    if !self.standbys.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.standbys, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkReplication, rhs: LinkReplication) -> Bool {
+    if lhs.canLose != rhs.canLose {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.standbys != rhs.standbys {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension LinkReplication.Standby: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = LinkReplication.protoMessageName + ".Standby"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}sync_state\0\u{1}state\0\u{3}lag_bytes\0\u{3}lag_milliseconds\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.syncState) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.lagBytes) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.lagMilliseconds) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.syncState.isEmpty {
+      try visitor.visitSingularStringField(value: self.syncState, fieldNumber: 2)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 3)
+    }
+    if self.lagBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.lagBytes, fieldNumber: 4)
+    }
+    if self.lagMilliseconds != 0 {
+      try visitor.visitSingularInt64Field(value: self.lagMilliseconds, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkReplication.Standby, rhs: LinkReplication.Standby) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.syncState != rhs.syncState {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.lagBytes != rhs.lagBytes {return false}
+    if lhs.lagMilliseconds != rhs.lagMilliseconds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension LinkEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Entry"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{1}thread\0\u{1}number\0\u{1}kind\0\u{1}author\0\u{1}device\0\u{3}client_id_high\0\u{3}client_id_low\0\u{1}at\0\u{1}priority\0\u{1}body\0")
@@ -3863,6 +4312,51 @@ nonisolated extension LinkSessionEnded: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.position != rhs.position {return false}
     if lhs.epochHigh != rhs.epochHigh {return false}
     if lhs.epochLow != rhs.epochLow {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension LinkReportCertificate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReportCertificate"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}subject\0\u{1}fingerprint\0\u{3}not_after\0\u{1}component\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.subject) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.fingerprint) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.notAfter) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.component) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.subject.isEmpty {
+      try visitor.visitSingularStringField(value: self.subject, fieldNumber: 1)
+    }
+    if !self.fingerprint.isEmpty {
+      try visitor.visitSingularStringField(value: self.fingerprint, fieldNumber: 2)
+    }
+    if self.notAfter != 0 {
+      try visitor.visitSingularInt64Field(value: self.notAfter, fieldNumber: 3)
+    }
+    if !self.component.isEmpty {
+      try visitor.visitSingularStringField(value: self.component, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkReportCertificate, rhs: LinkReportCertificate) -> Bool {
+    if lhs.subject != rhs.subject {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
+    if lhs.notAfter != rhs.notAfter {return false}
+    if lhs.component != rhs.component {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

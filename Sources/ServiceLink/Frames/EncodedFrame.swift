@@ -25,12 +25,26 @@ struct EncodedFrame: Sendable {
 
     init(_ kind: Kind, _ message: some Message) throws {
         self.kind = kind
-        bytes = try message.serializedBytes()
+        #if NEXT_VERSION
+            bytes = NextVersion.extended(try message.serializedBytes())
+        #else
+            bytes = try message.serializedBytes()
+        #endif
     }
 
     init(_ frame: LinkFrame) throws {
         kind = nil
-        bytes = try frame.serializedBytes()
+        #if NEXT_VERSION
+            bytes = NextVersion.extended(try frame.serializedBytes())
+        #else
+            bytes = try frame.serializedBytes()
+        #endif
+    }
+
+    /// Takes bytes as they are.
+    init(_ kind: Kind? = nil, raw bytes: [UInt8]) {
+        self.kind = kind
+        self.bytes = bytes
     }
 
     /// The frame's size without its length prefix.

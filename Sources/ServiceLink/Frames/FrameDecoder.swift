@@ -89,19 +89,27 @@ enum FrameError: Error, Hashable, CustomStringConvertible {
     case malformed
     case helloExpected
     case helloTwice
-    case otherVersion(UInt32)
+    case otherVersions(LinkVersions)
     case unexpected(String)
     case stopping
 
+    /// The first three bytes of every TLS connection: a handshake record.
+    private static let startOfTLS = 0x16_03_01
+    /// The first two of a TLS alert, as a server answers plain text.
+    private static let startOfAlert = 0x15_03
+
     var description: String {
         switch self {
+        case .tooLong(let bytes, _) where bytes >> 8 == Self.startOfTLS || bytes >> 16 == Self.startOfAlert:
+            "the peer speaks TLS, and this end has no certificate: start both ends with --link-certificate, "
+                + "--link-key and --link-ca, or none"
         case .tooLong(let bytes, let limit):
             "a frame of \(bytes) bytes was announced; at most \(limit) are allowed"
         case .malformed: "a frame cannot be decoded"
         case .helloExpected: "the first frame is not a hello"
         case .helloTwice: "a second hello"
-        case .otherVersion(let version):
-            "the peer speaks version \(version) of the link protocol, not \(LinkLimits.protocolVersion)"
+        case .otherVersions(let versions):
+            "the peer speaks version \(versions) of the link protocol, this program \(LinkVersions.ours); bring the older one up to date"
         case .stopping: "the server is stopping"
         case .unexpected(let kind): "a frame of the kind ‘\(kind)’ is not for this end"
         }

@@ -5,6 +5,7 @@ package import Observability
 import ServiceLifecycle
 import SwiftProtobuf
 import Synchronization
+package import TransportSecurity
 
 #if canImport(Glibc)
     import Glibc
@@ -22,6 +23,8 @@ package final class LinkServer: Service {
     let limits: LinkLimits
     let logger: Logger
     let requests: Counter
+    /// Mutual TLS; nil for plain text.
+    let security: SecurityFiles?
     private let group: any EventLoopGroup
     private let connections: Gauge
     private let state = Mutex(State())
@@ -45,19 +48,17 @@ package final class LinkServer: Service {
 
     /// - Parameter name: of this process, for the clients' logs.
     /// - Parameter software: its version.
+    /// - Parameter security: the certificates of mutual TLS; nil for plain text.
     package init(
         address: BindAddress, name: String, software: String, service: any LinkService,
-        limits: LinkLimits = .init(),
+        limits: LinkLimits = .init(), security: SecurityFiles? = nil,
         group: any EventLoopGroup, metrics: MetricRegistry = MetricRegistry(), logger: Logger
     ) {
         self.address = address
-        hello = LinkHello.with {
-            $0.version = LinkLimits.protocolVersion
-            $0.name = name
-            $0.software = software
-        }
+        hello = LinkHello(name: name, software: software, versions: limits.versions)
         self.service = service
         self.limits = limits
+        self.security = security
         self.group = group
         self.logger = logger
         requests = metrics.counter(.linkServerRequests)
@@ -187,9 +188,10 @@ package final class LinkServer: Service {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try security?.secureServer(channel)
                     try channel.pipeline.syncOperations.addHandler(LinkServerHandler(server: self))
                 }
             }

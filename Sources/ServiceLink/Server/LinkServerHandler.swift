@@ -1,7 +1,9 @@
+import Domain
 import Logging
 import NIOCore
 import Observability
 import SwiftProtobuf
+import TransportSecurity
 
 /// The server's end of one connection: hello first, then requests in batches of one read each.
 final class LinkServerHandler: ChannelInboundHandler {
@@ -62,15 +64,23 @@ final class LinkServerHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        server.logger.info("Link connection failed", metadata: metadata(context, reason: "\(error)"))
+        if let reason = server.security?.explain(error, on: context.channel) {
+            server.logger.warning("Link connection refused", metadata: metadata(context, reason: reason))
+        } else {
+            server.logger.info("Link connection failed", metadata: metadata(context, reason: "\(error)"))
+        }
         context.close(promise: nil)
     }
 
     private func take(_ kind: LinkFrame.OneOf_Kind, context: ChannelHandlerContext) throws(FrameError) {
         switch (kind, connection) {
-        case (.request(let request), .some): batch.append(request)
+        case (.request(let request), .some(let connection)):
+            if request.body == nil { answerUnsupported(request, connection) } else { batch.append(request) }
         case (.ping(let ping), .some(let connection)):
             connection.send(frame: LinkFrame.with { $0.pong = ping })
+            #if NEXT_VERSION
+                connection.outbox.append(NextVersion.frame)
+            #endif
         case (.pong, .some): break
         case (.hello(let hello), nil): try greet(hello, context: context)
         case (.hello, .some): throw .helloTwice
@@ -83,17 +93,29 @@ final class LinkServerHandler: ChannelInboundHandler {
     }
 
     private func greet(_ hello: LinkHello, context: ChannelHandlerContext) throws(FrameError) {
-        let address = context.remoteAddress.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
+        var address = context.remoteAddress.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
+        if let name = SecurityFiles.peerName(context.channel) { address += ", certificate \(name)" }
         let connection = server.makeConnection(
             peer: "\(hello.name.prefix(128)) (\(address))", channel: context.channel)
         connection.send(frame: LinkFrame.with { $0.hello = server.hello })
-        guard hello.version == LinkLimits.protocolVersion else {
+        let versions = LinkVersions(hello)
+        guard limits.versions.agreed(with: versions) != nil else {
             connection.outbox.flush()
-            throw .otherVersion(hello.version)
+            throw .otherVersions(versions)
         }
         guard server.opened(connection, channel: context.channel) else { throw .stopping }
         self.connection = connection
     }
+
+    /// A request of a newer version: its caller asks a server that knows it, or does without.
+    private func answerUnsupported(_ request: LinkRequest, _ connection: LinkConnection) {
+        guard request.id != 0 else { return }
+        connection.received(1)
+        connection.send(LinkResponse(id: request.id, Self.unsupported))
+    }
+
+    private static let unsupported = Refusal(
+        .unsupported, "This server does not know the request: it is older than who asks.")
 
     /// Ends a connection that does not keep to the protocol; what came before in the same read is dropped
     /// with it.

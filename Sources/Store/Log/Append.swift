@@ -1,4 +1,5 @@
 package import Domain
+import Failpoints
 import SQLDatabase
 
 extension Store {
@@ -7,6 +8,19 @@ extension Store {
     /// Returning means that the batch is durable; a thrown `SQLError.unknownOutcome` that it may be.
     /// - Throws: `StoreError.superseded` when the fence is void, `SQLError` for the database's failures.
     package func append(
+        _ batch: AppendBatch, for customer: Customer.ID, fence: ServerFence
+    ) async throws -> AppendResult {
+        try await Failpoint.reach(.beforeBegin, throwing: SQLError.unavailable("a failpoint"))
+        #if FAILPOINTS
+            let result = try await appendMutated(batch, for: customer, fence: fence)
+        #else
+            let result = try await appendOnEngine(batch, for: customer, fence: fence)
+        #endif
+        try await Failpoint.reach(.afterCommit, throwing: SQLError.unknownOutcome("a failpoint"))
+        return result
+    }
+
+    func appendOnEngine(
         _ batch: AppendBatch, for customer: Customer.ID, fence: ServerFence
     ) async throws -> AppendResult {
         switch database.engine {
@@ -18,12 +32,16 @@ extension Store {
     private func appendOnPostgres(
         _ batch: AppendBatch, for customer: Customer.ID, fence: ServerFence
     ) async throws -> AppendResult {
+        try appended(
+            try await database.query(appendStatement(batch, for: customer, fence: fence)), to: customer)
+    }
+
+    func appendStatement(_ batch: AppendBatch, for customer: Customer.ID, fence: ServerFence) -> SQL {
         let messages = batch.messages
         let receipts = batch.receipts
-        let rows = try await database.query(
-            """
+        return """
             SELECT o_ord, o_outcome, o_position, o_number, o_at, o_thread, o_body FROM asm_append(
-                \(fence.server), \(fence.boot), \(customer),
+                \(fence.server), \(fence.slot), \(fence.token), \(customer),
                 \(messages.map(\.clientID.bytes)), \(messages.map(\.thread.rawValue)),
                 \(messages.map(\.author.rawValue)), \(messages.map(\.device.rawValue)),
                 \(messages.map { Int64($0.priority.rawValue) }), \(messages.map(\.hash)),
@@ -31,9 +49,12 @@ extension Store {
                 \(receipts.map(\.thread.rawValue)), \(receipts.map(\.user.rawValue)),
                 \(receipts.map(\.delivered)), \(receipts.map(\.read)))
             """
-        )
+    }
+
+    /// What the rows of the statement say.
+    func appended(_ rows: SQLResult, to customer: Customer.ID) throws -> AppendResult {
         var outcomes: [AppendOutcome] = []
-        outcomes.reserveCapacity(messages.count)
+        outcomes.reserveCapacity(rows.count)
         var receiptEntries: [LogEntry] = []
         for row in rows {
             switch try row.int(1) {

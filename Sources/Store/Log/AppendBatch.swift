@@ -94,14 +94,3 @@ package struct AppendResult: Sendable {
         self.receiptEntries = receiptEntries
     }
 }
-
-/// The identity under which a server appends: void as soon as another process registers as the same server.
-package struct ServerFence: Sendable, Hashable {
-    package let server: Int64
-    package let boot: Token128
-
-    package init(server: Int64, boot: Token128) {
-        self.server = server
-        self.boot = boot
-    }
-}

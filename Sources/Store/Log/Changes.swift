@@ -1,4 +1,5 @@
 package import Domain
+import Failpoints
 import SQLDatabase
 
 /// A rare change to a thread: an entry like a message, but written by an ordinary short transaction.
@@ -37,7 +38,8 @@ extension Store {
         _ change: ThreadChange, by author: ChangeAuthor, fence: ServerFence
     ) async throws -> ChangeResult {
         let locks = database.engine == .postgres
-        return try await database.write { session in
+        try await Failpoint.reach(.beforeBegin, throwing: SQLError.unavailable("a failpoint"))
+        let result = try await database.write { session in
             var log = try LogWriter(customer: author.customer, fence: fence, session: session, locks: locks)
             let hash = change.hash
             if let old = try log.replay(author: author.user, clientID: author.clientID, hash: hash) {
@@ -56,6 +58,8 @@ extension Store {
                     position: entry.position, number: entry.number ?? 0, at: entry.at, replayed: false),
                 thread: entry.thread)
         }
+        try await Failpoint.reach(.afterCommit, throwing: SQLError.unknownOutcome("a failpoint"))
+        return result
     }
 }
 

@@ -12,6 +12,25 @@ package struct LogHead: Sendable, Hashable {
     }
 }
 
+/// The head of a log, and what stands at a position of it.
+package struct MarkedHead: Sendable, Hashable {
+    package let head: LogHead
+    /// Of the entry at the position that was asked for; nil when there is none.
+    package let mark: EntryMark?
+
+    package init(head: LogHead, mark: EntryMark?) {
+        self.head = head
+        self.mark = mark
+    }
+
+    /// Whether a look at the log shows that it is not the one followed to here: it is another, shorter, or has another
+    /// entry here.
+    /// - Parameter found: with the mark of the entry at this head's position.
+    package func isContradicted(by found: MarkedHead) -> Bool {
+        found.head.epoch != head.epoch || found.head.position < head.position || found.mark != mark
+    }
+}
+
 extension Store {
     package func head(of customer: Customer.ID) async throws -> LogHead {
         let row = try await database.query(
@@ -21,11 +40,63 @@ extension Store {
         return LogHead(epoch: try row.token(0), position: try row.int(1))
     }
 
-    /// The heads of all logs, for the poll that finds what a lost notification would have told.
-    package func heads(of customers: [Customer.ID]) async throws -> [Customer.ID: LogPosition] {
-        let rows = try await database.query(
-            "SELECT customer_id, head FROM log_head WHERE customer_id \(in: customers.map(\.rawValue))")
-        return try Dictionary(uniqueKeysWithValues: rows.map { (try $0.id(0), try $0.int(1)) })
+    /// The head of a log with the mark of its last entry.
+    package func markedHead(of customer: Customer.ID) async throws -> MarkedHead {
+        let row = try await database.query(
+            """
+            SELECT \(raw: markedHeadColumns) FROM log_head h
+            LEFT JOIN entry e ON e.customer_id = h.customer_id AND e.position = h.head
+            WHERE h.customer_id = \(customer)
+            """
+        ).first
+        guard let row else { throw StoreError.noSuchCustomer("\(customer)") }
+        return try Self.markedHead(row)
+    }
+
+    /// The heads of logs, each with the mark of the entry at the position to which it was followed: for the poll that
+    /// finds what a lost notification would have told, and what the database has lost.
+    package func heads(
+        of followed: [Customer.ID: LogPosition]
+    ) async throws -> [Customer.ID: MarkedHead] {
+        var heads: [Customer.ID: MarkedHead] = [:]
+        var rest = Array(followed)[...]
+        while !rest.isEmpty {
+            let chunk = rest.prefix(Self.headsAtOnce)
+            rest = rest.dropFirst(chunk.count)
+            for row in try await database.query(Self.headsStatement(Array(chunk))) {
+                heads[try row.id(0)] = try Self.markedHead(row)
+            }
+        }
+        return heads
+    }
+
+    private static let headsAtOnce = 256
+
+    /// Padded to a power of two, so that few forms of the statement are prepared.
+    private static func headsStatement(_ followed: [(key: Customer.ID, value: LogPosition)]) -> SQL {
+        var count = 1
+        while count < followed.count { count *= 2 }
+        var pairs: SQL = ""
+        for index in 0..<count {
+            let pair = followed[min(index, followed.count - 1)]
+            pairs.append(index == 0 ? "(\(pair.key), \(pair.value))" : ", (\(pair.key), \(pair.value))")
+        }
+        return """
+            SELECT \(raw: markedHeadColumns) FROM (VALUES \(sql: pairs)) AS f
+            JOIN log_head h ON h.customer_id = f.column1
+            LEFT JOIN entry e ON e.customer_id = f.column1 AND e.position = f.column2
+            """
+    }
+
+    private static func markedHead(_ row: SQLRow) throws -> MarkedHead {
+        let head = LogHead(epoch: try row.token(1), position: try row.int(2))
+        guard let position = try row.intOrNil(3) else { return MarkedHead(head: head, mark: nil) }
+        let mark = EntryMark(
+            position: position, thread: try row.id(4), number: try row.intOrNil(5),
+            author: try row.idOrNil(6),
+            clientID: try row.bytesOrNil(7).flatMap { ClientID(bytes: $0) },
+            at: Timestamp(microseconds: try row.int(8)))
+        return MarkedHead(head: head, mark: mark)
     }
 
     /// Entries after a position, in log order, at most `limit` of them.
@@ -58,6 +129,10 @@ extension Store {
         return try rows.map { try entry($0) }
     }
 }
+
+private let markedHeadColumns: StaticString = """
+    h.customer_id, h.epoch, h.head, e.position, e.thread_id, e.number, e.author_id, e.client_id, e.at
+    """
 
 /// The columns that `entry(_:)` reads, in its order.
 let entryColumns: StaticString = """

@@ -1,4 +1,5 @@
 import Domain
+import Failpoints
 import SQLDatabase
 
 extension Store {
@@ -47,8 +48,10 @@ struct LogWriter {
         self.session = session
         if let fence {
             let found = try session.run(
-                "SELECT 1 FROM server WHERE id = \(fence.server) AND boot = \(fence.boot)"
-                    + (locks ? " FOR KEY SHARE" : ""))
+                """
+                SELECT 1 FROM ha_slot
+                WHERE slot = \(fence.slot) AND server_id = \(fence.server) AND token = \(fence.token)
+                """ + (locks ? " FOR SHARE" : ""))
             guard !found.isEmpty else { throw StoreError.superseded }
         }
         let row = try session.run(
@@ -159,6 +162,7 @@ struct LogWriter {
 
     /// Writes the heads of the threads and of the log; the last step of every transaction.
     func finish() throws {
+        try Failpoint.reach(.afterInsert, throwing: SQLError.unavailable("a failpoint"))
         for (thread, state) in threads where state.changed {
             try session.run(
                 """
@@ -167,8 +171,10 @@ struct LogWriter {
                 WHERE id = \(thread)
                 """)
         }
-        guard head > oldHead else { return }
-        try session.run("UPDATE log_head SET head = \(head) WHERE customer_id = \(customer)")
+        if head > oldHead {
+            try session.run("UPDATE log_head SET head = \(head) WHERE customer_id = \(customer)")
+        }
+        try Failpoint.reach(.beforeCommit, throwing: SQLError.unavailable("a failpoint"))
     }
 }
 

@@ -1,14 +1,35 @@
 extension Store {
-    /// The append as one PostgreSQL statement (DESIGN section 3), so that a server stopped at any moment holds no lock.
+    /// The append as one PostgreSQL statement, so that a server stopped at any moment holds no lock.
     ///
     /// Two lessons are built in: everything that depends on other rows is checked in statements *after* the head lock
     /// (each statement of a VOLATILE function has a new snapshot, so a removal that committed before the lock is seen);
     /// a replay writes, so that its commit waits for replication like the original's. Writing counts as reading only as
     /// far as the batch holds nobody else's message before (`own`). Plans are pinned to the indexes:
     /// statistics of a young table would choose sequential scans that are many times slower later.
-    static let postgresAppend = """
+    ///
+    /// This is the append of servers that know no slots yet: fenced by the row of the server itself.
+    static let postgresAppend =
+        postgresAppendHead(
+            identity: "p_server bigint, p_boot bytea",
+            fence: "1 FROM server WHERE id = p_server AND boot = p_boot FOR KEY SHARE")
+        + postgresAppendBody
+
+    /// The append fenced by this server's slot. Every transfer of a slot changes its row, so it waits for the appends
+    /// that have proved it, and those that come later find another token; a heartbeat never touches that row.
+    ///
+    /// Proved before the head is locked: whatever holds up a slot's row holds up its own server's appends only, never
+    /// the customer's log.
+    static let postgresSlotAppend =
+        postgresAppendHead(
+            identity: "p_server bigint, p_slot bigint, p_token bigint",
+            fence: "1 FROM ha_slot WHERE slot = p_slot AND server_id = p_server AND token = p_token FOR SHARE"
+        )
+        + postgresAppendBody
+
+    private static func postgresAppendHead(identity: String, fence: String) -> String {
+        """
         CREATE FUNCTION asm_append(
-            p_server bigint, p_boot bytea, c bigint,
+            \(identity), c bigint,
             m_client bytea[], m_thread bigint[], m_author bigint[], m_device bigint[], m_priority bigint[],
             m_hash bigint[], m_body bytea[],
             r_thread bigint[], r_user bigint[], r_delivered bigint[], r_read bigint[])
@@ -24,11 +45,16 @@ extension Store {
             receipts bigint := 0;
             t_now bigint;
         BEGIN
-            PERFORM 1 FROM server WHERE id = p_server AND boot = p_boot FOR KEY SHARE;
+            PERFORM \(fence);
             IF NOT FOUND THEN
                 RETURN QUERY SELECT 0::bigint, -1, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea;
                 RETURN;
             END IF;
+
+        """
+    }
+
+    private static let postgresAppendBody = """
             SELECT head INTO h FROM log_head WHERE customer_id = c FOR UPDATE;
             IF NOT FOUND THEN
                 RETURN QUERY SELECT 0::bigint, -2, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea;

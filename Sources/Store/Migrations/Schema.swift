@@ -6,14 +6,44 @@ extension Store {
         Migration(
             number: 1, name: "messages",
             postgres: schema1(blob: "bytea", fill: { " WITH (fillfactor=\($0))" }) + postgresAppend,
-            sqlite: schema1(blob: "blob", fill: { _ in "" }))
+            sqlite: schema1(blob: "blob", fill: { _ in "" })),
+        clusterMigration,
+        Migration(number: 3, name: "events", .expands, sql: eventSchema),
     ]
 
     /// Brings the database to this version's schema; safe to call on every start and by several servers at once.
     /// - Returns: the numbers of the migrations that were applied now.
     @discardableResult
     package func migrate() async throws -> [Int] {
-        try await Migrator(Self.migrations).migrate(database)
+        try await migrator.migrate(database)
+    }
+
+    /// Refuses a schema with which this version cannot work: it is newer, and no longer holds what this one needs.
+    package func checkSchema() async throws { try await migrator.checkCompatible(database) }
+
+    /// Sets an empty database up; any other must have this version's schema or a later one that suits it.
+    package func prepareForCommand() async throws {
+        let current = try await migrator.currentSchema(database)
+        guard current > 0 else {
+            try await migrate()
+            return
+        }
+        guard current >= migrator.newestKnown else {
+            throw SQLError.misconfigured(
+                """
+                the database has schema \(current), and this asm works with \(migrator.newestKnown): upgrade the servers \
+                first (docs/upgrading.md), or run `asm migrate`
+                """)
+        }
+        try await checkSchema()
+    }
+
+    private var migrator: Migrator {
+        #if NEXT_VERSION
+            Migrator(Self.migrations + NextSchema.migrations)
+        #else
+            Migrator(Self.migrations)
+        #endif
     }
 }
 

@@ -48,17 +48,26 @@ extension Store {
         }
     }
 
-    /// Counts a wrong password and locks the account when there were too many.
+    /// Counts a wrong password and locks the account when there were too many, of which administrators are told.
     package func recordFailedLogin(of user: User.ID, policy: SessionPolicy) async throws {
-        try await database.query(
-            """
-            UPDATE app_user SET
-                locked_until = CASE WHEN failed_logins + 1 >= \(policy.failuresBeforeLock)
-                    THEN \(.now) + \(policy.lockMicroseconds) ELSE locked_until END,
-                failed_logins = CASE WHEN failed_logins + 1 >= \(policy.failuresBeforeLock)
-                    THEN 0 ELSE failed_logins + 1 END
-            WHERE id = \(user)
-            """)
+        try await database.write { session in
+            let row = try session.run(
+                """
+                UPDATE app_user SET
+                    locked_until = CASE WHEN failed_logins + 1 >= \(policy.failuresBeforeLock)
+                        THEN \(.now) + \(policy.lockMicroseconds) ELSE locked_until END,
+                    failed_logins = CASE WHEN failed_logins + 1 >= \(policy.failuresBeforeLock)
+                        THEN 0 ELSE failed_logins + 1 END
+                WHERE id = \(user) RETURNING failed_logins, login, customer_id
+                """
+            ).first
+            // The count is 0 only when this failure locked the account.
+            guard let row, try row.int(0) == 0 else { return }
+            try session.raise(
+                .userLockedOut(
+                    login: try row.string(1), customer: try row.id(2), failures: policy.failuresBeforeLock,
+                    minutes: policy.lockMicroseconds / 60_000_000))
+        }
     }
 
     /// Opens a session, on a known device of the user or a new one.
@@ -75,11 +84,13 @@ extension Store {
                 try known.map { Device(id: try $0.id(0), name: try $0.string(1)) }
                 ?? Device(id: .random(), name: deviceName)
             if known == nil {
+                if let device { try session.tellConflict(over: device, of: user, at: now) }
                 try session.run(
                     """
                     INSERT INTO device (id, customer_id, user_id, name, created_at)
                     VALUES (\(place.id), \(user.customer), \(user.id), \(place.name), \(now))
                     """)
+                try session.raise(.deviceRegistered(place, by: user))
             }
             let record = SessionRecord(
                 id: Int64.random(in: 1...Int64.max), user: user, customerName: customerName, device: place,

@@ -24,17 +24,27 @@ extension Store {
     }
 
     /// Adds a user, with the hash of the password in PHC string form.
-    /// - Throws: `StoreError.nameTaken`.
+    /// - Throws: `StoreError.nameTaken`, `StoreError.licence` when the licence takes no more users.
     package func addUser(
         login: String, name: String, passwordHash: Sealed<String>, to customer: Customer.ID
     ) async throws -> User {
         let user = User(id: .random(), customer: customer, login: login, name: name)
-        try await naming(login) {
-            try await database.query(
-                """
-                INSERT INTO app_user (id, customer_id, login, name, password_hash, created_at)
-                VALUES (\(user.id), \(customer), \(login), \(name), \(passwordHash.open), \(.now))
-                """)
+        let locks = database.engine == .postgres
+        do {
+            try await naming(login) {
+                try await database.write { session in
+                    try session.checkLicenceTakesUser(locks: locks)
+                    try session.run(
+                        """
+                        INSERT INTO app_user (id, customer_id, login, name, password_hash, created_at)
+                        VALUES (\(user.id), \(customer), \(login), \(name), \(passwordHash.open), \(.now))
+                        """)
+                }
+            }
+        } catch StoreError.licence(let words) {
+            // What a refused transaction raised would be gone with it. Whoever asked is told why in any case.
+            try? await database.write { try $0.reportLicence(refused: true) }
+            throw StoreError.licence(words)
         }
         return user
     }

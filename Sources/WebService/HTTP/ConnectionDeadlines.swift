@@ -17,13 +17,16 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler, 
     private let channel: any Channel
     private let sweep: DeadlineSweep
     private let limits: WebServiceLimits
+    /// Whether the connection is encrypted.
+    let isSecure: Bool
     private var requestsInProgress = 0
     private var closesAfterAnswer = false
     /// Whether nothing was asked on this connection yet.
     private(set) var isWaitingForFirstHead = true
     private(set) var deadline: NIODeadline?
 
-    init(channel: any Channel, sweep: DeadlineSweep, limits: WebServiceLimits) {
+    init(channel: any Channel, sweep: DeadlineSweep, limits: WebServiceLimits, isSecure: Bool) {
+        self.isSecure = isSecure
         self.channel = channel
         self.sweep = sweep
         self.limits = limits
@@ -65,7 +68,7 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler, 
         case .head(let head):
             if head.headerFields[.connection] == "close" { closesAfterAnswer = true }
             var head = head
-            SecurityHeaders.add(to: &head.headerFields)
+            SecurityHeaders.add(to: &head.headerFields, isSecure: isSecure)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body:
             context.write(data, promise: promise)

@@ -1,8 +1,10 @@
 import Domain
+import Logging
 import NIOCore
 import NIOHTTP1
+import TransportSecurity
 
-/// Answers what is no HTTP at all with 400, and watches a new connection until its first head has come.
+/// Answers what is no HTTP at all with 400, notes failed TLS handshakes, and watches a new connection until its first head has come.
 final class HTTPFaults: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -11,7 +13,14 @@ final class HTTPFaults: ChannelInboundHandler, RemovableChannelHandler {
     private let deadlines: ConnectionDeadlines
     private var isAnswered = false
 
-    init(deadlines: ConnectionDeadlines) { self.deadlines = deadlines }
+    private let security: SecurityFiles?
+    private let logger: Logger
+
+    init(deadlines: ConnectionDeadlines, security: SecurityFiles?, logger: Logger) {
+        self.deadlines = deadlines
+        self.security = security
+        self.logger = logger
+    }
 
     func channelInactive(context: ChannelHandlerContext) {
         deadlines.end()
@@ -26,6 +35,14 @@ final class HTTPFaults: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let reason = security?.explain(error, on: context.channel) {
+            // Anybody can cause it from outside, so it is no warning.
+            logger.info(
+                "A TLS handshake failed",
+                metadata: [
+                    "web.peer": "\(context.remoteAddress?.ipAddress ?? "?")", "web.reason": "\(reason)",
+                ])
+        }
         guard error is HTTPParserError, !isAnswered else { return context.fireErrorCaught(error) }
         isAnswered = true
         let refusal = Refusal(.badRequest, "This is no valid HTTP/1.1 request, or its head is too large.")

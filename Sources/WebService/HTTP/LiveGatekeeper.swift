@@ -71,7 +71,8 @@ extension ConnectionDeadlines {
     /// Answers with a refusal as the connection's last words.
     func refuse(_ refusal: Refusal, status: HTTPResponseStatus, context: ChannelHandlerContext) {
         let body = ErrorBody(refusal).json
-        var head = HTTPResponseHead(version: .http1_1, status: status, headers: SecurityHeaders.http1)
+        var head = HTTPResponseHead(
+            version: .http1_1, status: status, headers: SecurityHeaders.http1(isSecure: isSecure))
         head.headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
         head.headers.add(name: "Content-Length", value: "\(body.readableBytes)")
         head.headers.add(name: "Connection", value: "close")

@@ -19,14 +19,24 @@ enum SecurityHeaders {
         ("Server", "ASM"),
     ]
 
-    private static let named: [HTTPField] = fields.compactMap { field in
-        HTTPField.Name(field.name).map { HTTPField(name: $0, value: field.value) }
-    }
+    /// Over TLS only: who came once by TLS comes so for the next year.
+    private static let secureFields = fields + [("Strict-Transport-Security", "max-age=31536000")]
+
+    private static let named = named(fields)
+    private static let secureNamed = named(secureFields)
+    private static let plainHTTP1 = HTTPHeaders(fields.map { ($0.name, $0.value) })
+    private static let secureHTTP1 = HTTPHeaders(secureFields.map { ($0.name, $0.value) })
 
     /// Adds the fields that the answer does not have yet.
-    static func add(to fields: inout HTTPFields) {
-        for field in named where fields[field.name] == nil { fields.append(field) }
+    static func add(to fields: inout HTTPFields, isSecure: Bool) {
+        for field in isSecure ? secureNamed : named where fields[field.name] == nil { fields.append(field) }
     }
 
-    static let http1 = HTTPHeaders(fields.map { ($0.name, $0.value) })
+    static func http1(isSecure: Bool) -> HTTPHeaders { isSecure ? secureHTTP1 : plainHTTP1 }
+
+    private static func named(_ fields: [(name: String, value: String)]) -> [HTTPField] {
+        fields.compactMap { field in
+            HTTPField.Name(field.name).map { HTTPField(name: $0, value: field.value) }
+        }
+    }
 }

@@ -7,6 +7,7 @@ import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOWebSocket
 import ServiceLink
+import TransportSecurity
 
 /// A new connection: plain HTTP, or a live client after an upgrade.
 struct WebChannel: ServerChildChannel, HTTPChannelHandler {
@@ -26,8 +27,10 @@ struct WebChannel: ServerChildChannel, HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let loop = gate.hub.mailbox(of: channel.eventLoop).loop
-            let deadlines = ConnectionDeadlines(channel: channel, sweep: loop.sweep, limits: gate.hub.limits)
-            let faults = HTTPFaults(deadlines: deadlines)
+            try gate.security?.secureServer(channel)
+            let deadlines = ConnectionDeadlines(
+                channel: channel, sweep: loop.sweep, limits: gate.hub.limits, isSecure: gate.security != nil)
+            let faults = HTTPFaults(deadlines: deadlines, security: gate.security, logger: logger)
             let bound = NIOLoopBound((deadlines, faults), eventLoop: channel.eventLoop)
             let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Outcome>(
                 upgraders: [LiveUpgrader(gate: gate, handlers: bound)]
@@ -57,7 +60,7 @@ struct WebChannel: ServerChildChannel, HTTPChannelHandler {
     private func stayHTTP(
         _ channel: any Channel, deadlines: ConnectionDeadlines
     ) throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
-        try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+        try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: deadlines.isSecure))
         try channel.pipeline.syncOperations.addHandler(deadlines)
         return try NIOAsyncChannel(
             wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
@@ -88,7 +91,8 @@ private final class LiveUpgrader: NIOTypedHTTPServerProtocolUpgrader, Sendable {
         handshake = NIOTypedWebSocketServerUpgrader(
             shouldUpgrade: { channel, head in
                 let isWelcome = gate.refusal(of: head) == nil
-                return channel.eventLoop.makeSucceededFuture(isWelcome ? SecurityHeaders.http1 : nil)
+                return channel.eventLoop.makeSucceededFuture(
+                    isWelcome ? SecurityHeaders.http1(isSecure: gate.security != nil) : nil)
             },
             upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededFuture(.live) })
     }

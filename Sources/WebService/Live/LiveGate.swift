@@ -2,6 +2,7 @@ import Domain
 import NIOCore
 import NIOHTTP1
 import ServiceLink
+import TransportSecurity
 
 #if canImport(Glibc)
     import Glibc
@@ -11,6 +12,8 @@ import ServiceLink
 struct LiveGate: Sendable {
     let hub: LiveHub
     let pool: LinkPool
+    /// HTTPS; nil for plain HTTP.
+    let security: SecurityFiles?
     /// Other sites whose pages may connect, as `https://host:port`.
     let allowedOrigins: Set<String>
 

@@ -13,7 +13,9 @@ final class LiveHub: LinkPoolEvents {
     private let indexOfLoop: [ObjectIdentifier: Int]
     /// On which event loop a session lives. A session that is not here yet is looked for on all of them.
     private let homes = Mutex<[UInt64: Int]>([:])
+    private let leaving = Atomic(false)
     private let draining = Atomic(false)
+    private let named = Mutex("web-service")
 
     init(group: any EventLoopGroup, limits: WebServiceLimits, metrics: WebMetrics) {
         self.limits = limits
@@ -63,7 +65,17 @@ final class LiveHub: LinkPoolEvents {
         }
     }
 
+    /// What the process calls itself towards clients that ask: its machine and its port.
+    var name: String { named.withLock { $0 } }
+
+    func call(_ name: String) { named.withLock { $0 = name } }
+
     // MARK: Going
+
+    /// Whether this process has said that it is going; it may still serve.
+    var isLeaving: Bool { leaving.load(ordering: .relaxed) || isDraining }
+
+    func leave() { leaving.store(true, ordering: .relaxed) }
 
     /// Whether this process takes no more live clients.
     var isDraining: Bool { draining.load(ordering: .relaxed) }

@@ -58,6 +58,7 @@ final class LiveLoop {
         for event in events {
             switch event {
             case .attached(let session, let attached): session.value.attached(attached)
+            case .moved(let session, let server): session.value.moved(to: server)
             case .answered(let session, let ref, let result): session.value.answered(ref, result)
             case .resync(let session, let cursor): session.value.resync(at: cursor)
             case .ended(let session, let refusal): session.value.ended(refusal)

@@ -6,6 +6,7 @@ import Synchronization
 /// What other threads have to say to the live sessions of one event loop.
 enum LiveEvent: Sendable {
     case attached(NIOLoopBound<LiveSession>, LinkAttached)
+    case moved(NIOLoopBound<LiveSession>, server: String)
     case answered(NIOLoopBound<LiveSession>, FrameRef, Result<LiveAcknowledgement, Refusal>)
     case resync(NIOLoopBound<LiveSession>, LogCursor)
     case ended(NIOLoopBound<LiveSession>, Refusal)
@@ -71,6 +72,7 @@ final class LiveSink: LinkSessionSink {
     }
 
     func attached(_ attached: LinkAttached) { mailbox.post(.attached(session, attached)) }
+    func moved(to server: BindAddress) { mailbox.post(.moved(session, server: "\(server)")) }
     func resync(at cursor: LogCursor) { mailbox.post(.resync(session, cursor)) }
     func ended(_ refusal: Refusal) { mailbox.post(.ended(session, refusal)) }
 }

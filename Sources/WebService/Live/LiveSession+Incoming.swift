@@ -147,6 +147,7 @@ extension LiveSession {
             mark.read = read ?? 0
             session.mark(mark)
         case .ping(let ref): write(.pong(ref: ref))
+        case .route: tellRoute()
         }
     }
 

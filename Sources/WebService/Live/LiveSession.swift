@@ -42,6 +42,10 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
     var isFlushDue = false
     /// Where the client stands whose deliveries are being dropped because it reads too slowly.
     var droppedUpTo: LogCursor?
+    /// The ASM Service that it is attached to.
+    var server: String?
+    /// Whether the client has asked to be told the servers that its session goes through.
+    var tellsRoute = false
     /// Used by `LiveLoop.deliver`.
     var firstRoute: Int32 = -1
     var lastRoute: Int32 = -1
@@ -117,6 +121,17 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
                 user: User.ID(rawValue: identity.user.id), device: Device.ID(rawValue: identity.device),
                 cursor: attached.cursor, resync: attached.resync))
         resumeReading()
+    }
+
+    func moved(to server: String) {
+        self.server = server
+        if tellsRoute { tellRoute() }
+    }
+
+    func tellRoute() {
+        tellsRoute = true
+        guard let server else { return }
+        write(.route(web: hub.name, server: server))
     }
 
     func answered(_ ref: FrameRef, _ result: Result<LiveAcknowledgement, Refusal>) {

@@ -76,7 +76,7 @@ extension Request {
     func query(_ name: String) -> String? { uri.queryParameters[Substring(name)].map { String($0) } }
 
     /// The address that the request came from: the peer's, or what a trusted proxy says.
-    func clientAddress(peer: String?, trustedProxies: Set<String>) -> String {
+    func clientAddress(peer: String?, trustedProxies: TrustedProxies) -> String {
         guard let peer else { return "" }
         guard trustedProxies.contains(peer), let name = HTTPField.Name("X-Forwarded-For") else { return peer }
         let named = headers[values: name].flatMap { $0.split(separator: ",") }

@@ -6,7 +6,7 @@ import ServiceLink
 struct SessionRoutes: Sendable {
     let calls: ServiceCalls
     let limits: WebServiceLimits
-    let trustedProxies: Set<String>
+    let trustedProxies: TrustedProxies
     /// Log-ins cost the servers a hash each: a storm of them is sent away here.
     let logIns: Turnstile
 

@@ -19,12 +19,11 @@ struct SystemRoutes: Sendable {
     }
 
     @Sendable private func ready(_ request: Request, _ context: WebContext) async throws -> Response {
-        if gate.hub.isDraining { throw Refusal(.unavailable, "This server is going.") }
+        if gate.hub.isLeaving { throw Refusal(.unavailable, "This server is going.") }
         guard pool.isServing else {
-            let servers = pool.servers.map { "\($0.address) is \($0.state.rawValue)" }
+            // Anybody may ask: which servers there are, and what is wrong with each, is in the log.
             throw Refusal(
-                .unavailable, "No ASM Service can be reached: \(servers.joined(separator: ", ")).",
-                retryAfterMilliseconds: 1_000)
+                .unavailable, "No ASM Service can be reached.", retryAfterMilliseconds: 1_000)
         }
         return try .json(["status": "ready"])
     }

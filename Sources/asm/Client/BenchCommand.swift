@@ -2,6 +2,7 @@ import ASMClient
 import ArgumentParser
 import Bench
 import Domain
+import Synthetic
 
 /// `asm bench`: the load generator.
 struct BenchCommand: AsyncParsableCommand {
@@ -38,9 +39,9 @@ struct BenchCommand: AsyncParsableCommand {
         @Flag(help: "Print one JSON object instead of a table.")
         var json = false
 
-        func accounts() throws -> BenchAccounts {
+        func accounts() throws -> SyntheticAccounts {
             let password = try ClientPassword.find(file: passwordFile, login: loginPattern)
-            return try BenchAccounts(
+            return try SyntheticAccounts(
                 configuration: web.configuration(), customer: customer, pattern: loginPattern,
                 password: Sealed(password), tokenCachePath: tokenCache)
         }
@@ -84,8 +85,8 @@ struct BenchCommand: AsyncParsableCommand {
             workload.rate = rate
             workload.window = rate == nil ? window : max(window, 64)
             workload.sizeBytes = self.size
-            workload.duration = .seconds(seconds)
-            workload.warmup = .seconds(warmup)
+            workload.duration = try .option("seconds", seconds: seconds)
+            workload.warmup = try .option("warmup", seconds: warmup)
             workload.threads = threads
             do {
                 try workload.check()
@@ -162,8 +163,8 @@ struct BenchCommand: AsyncParsableCommand {
         func run() async throws {
             let bench = try ConnectionBench(
                 accounts: try options.accounts(), connections: connections, users: users,
-                idle: .seconds(idle),
-                pingInterval: .seconds(ping), threads: threads, progress: Terminal.note)
+                idle: .option("idle", seconds: idle),
+                pingInterval: .option("ping", seconds: ping), threads: threads, progress: Terminal.note)
             try options.finish(try await bench.run())
         }
     }

@@ -8,7 +8,8 @@ struct WebOptions: ParsableArguments {
     var web: String
 
     @Option(
-        name: .customLong("trust"), help: "A file of certificates (PEM) to trust instead of the system's.")
+        name: [.customLong("ca"), .customLong("trust")],
+        help: "A file of certificates (PEM) to trust instead of the system's.")
     var trustedCertificatesFile: String?
 
     func configuration() throws -> ClientConfiguration {

@@ -18,6 +18,7 @@ struct LiveFrameTests {
             .receipt(thread: thread, delivered: 5, read: nil),
             .receipt(thread: thread, delivered: nil, read: 0),
             .receipt(thread: thread, delivered: 9, read: 8), .ping(ref: nil), .ping(ref: FrameRef(-3)),
+            .route,
         ]
         + texts.map { text in
             .send(
@@ -54,7 +55,8 @@ struct LiveFrameTests {
                 cursor: cursor, thread: thread, at: Timestamp(microseconds: 9_000),
                 receipts: [Receipt(user: User.ID(rawValue: 4), delivered: 3, read: 1)])),
         .resync(cursor: cursor), .draining(reconnectAfterMilliseconds: 5_000), .pong(ref: nil),
-        .pong(ref: FrameRef(6)), .bye(Refusal(.unauthenticated, "Log in again.")), .unknown(kind: "newer"),
+        .pong(ref: FrameRef(6)), .bye(Refusal(.unauthenticated, "Log in again.")),
+        .route(web: "web-1:8080", server: "[::1]:7400"), .unknown(kind: "newer"),
     ]
 
     @Test("a client's frame is read as it was written", arguments: clientFrames.indices)

@@ -1,6 +1,8 @@
 import NIOCore
 import Testing
 
+@testable import SystemSupport
+
 extension SystemTests {
     @Suite("A bad network between Web Services and ASM Services", .serialized)
     struct BadNetworkTests {

@@ -3,12 +3,14 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import SystemSupport
+
 /// Expects that a command ends soon, with a status other than 0 and one clear line that says what to do.
 func expectFailure(
-    _ arguments: [String], saying words: [String], within limit: Duration = .seconds(10),
-    sourceLocation: SourceLocation = #_sourceLocation
+    _ arguments: [String], environment: [String: String] = [:], saying words: [String],
+    within limit: Duration = .seconds(10), sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
-    let ended = try await Program.run(arguments, within: limit)
+    let ended = try await Program.run(arguments, environment: environment, within: limit)
     let text = ended.errorText
     let lines = text.split(separator: "\n")
     let said = Comment(rawValue: text)

@@ -3,6 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import SystemSupport
+
 extension SystemTests {
     @Suite("The messenger page in real browsers", .serialized)
     struct BrowserTests {

@@ -2,11 +2,13 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import SystemSupport
+
 extension SystemTests {
     @Suite("Everything in one process, on SQLite", .serialized)
     struct EmbeddedDatabaseTests {
         @Test(
-            "kill -9 under load loses no acknowledged message, and clients go on from where they were",
+            "F24: kill -9 under load loses no acknowledged message, and clients go on from where they were",
             .timeLimit(.minutes(2)))
         func killed() async throws {
             try await withTemporaryFolder { folder in

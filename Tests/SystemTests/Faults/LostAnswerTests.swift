@@ -1,6 +1,8 @@
 import Domain
 import Testing
 
+@testable import SystemSupport
+
 extension SystemTests {
     @Suite("Answers that are lost, and requests that come more than once", .serialized)
     struct LostAnswerTests {

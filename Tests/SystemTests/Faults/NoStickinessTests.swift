@@ -3,6 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import SystemSupport
+
 extension SystemTests {
     @Suite("A load balancer without stickiness", .serialized)
     struct NoStickinessTests {

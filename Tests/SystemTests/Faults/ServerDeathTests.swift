@@ -1,6 +1,8 @@
 import Glibc
 import Testing
 
+@testable import SystemSupport
+
 extension SystemTests {
     @Suite("ASM Services that die or stand still", .serialized)
     struct ServerDeathTests {

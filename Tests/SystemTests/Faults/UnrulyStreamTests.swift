@@ -2,6 +2,8 @@ import ASMClient
 import Domain
 import Testing
 
+@testable import SystemSupport
+
 extension SystemTests {
     @Suite("Streams that come doubled, swapped, with holes, or are not read", .serialized)
     struct UnrulyStreamTests {

@@ -1,6 +1,8 @@
 import Domain
 import Testing
 
+@testable import SystemSupport
+
 @Suite("The checker of deliveries")
 struct DeliveryHistoryTests {
     private static let thread = MessageThread.ID(rawValue: 7)
@@ -39,6 +41,19 @@ struct DeliveryHistoryTests {
 
     private static func receipt(_ delivered: EntryNumber, _ read: EntryNumber) -> Receipt {
         Receipt(user: User.ID(rawValue: 3), delivered: delivered, read: read)
+    }
+
+    @Test(
+        "a thread with acknowledged messages that nobody read in the end is reported; without any it is not")
+    func unread() {
+        var history = Self.sound()
+        history.views = []
+        history.streams = []
+        history.marks = []
+        #expect(history.brokenPromises() == [.unread(Self.thread)])
+
+        history.sends.removeAll { if case .acknowledged = $0.outcome { true } else { false } }
+        #expect(history.brokenPromises().isEmpty)
     }
 
     @Test("a sound history breaks no promise")
