@@ -182,6 +182,30 @@ struct MessagingClientTests {
         }
     }
 
+    @Test("why there is no connection is said in words")
+    func reasons() async throws {
+        func reason(at address: WebAddress) async throws -> String? {
+            let client = try Self.client([address])
+            try await client.enqueue("hello", in: Self.thread)
+            var reason: String?
+            try await Self.run(client) { events in
+                while reason == nil, let event = await events.next() {
+                    if case .disconnected(let said, _) = event { reason = said }
+                }
+            }
+            return reason
+        }
+        let nobody = try await reason(at: WebAddress("http://127.0.0.1:1"))
+        #expect(nobody == "Connection refused")
+        let web = FakeWeb(faults: [.bye(Refusal(.unavailable, "The server is going.")), .hangUpAtFrame(1)])
+        try await web.serve { address in
+            let going = try await reason(at: address)
+            #expect(going == "The server is going.")
+            let gone = try await reason(at: address)
+            #expect(gone == "the server closed the connection")
+        }
+    }
+
     @Test("what came is reported as delivered")
     func deliveredReceipts() async throws {
         let web = FakeWeb()

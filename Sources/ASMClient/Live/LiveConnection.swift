@@ -17,11 +17,20 @@ package protocol LiveHandler: AnyObject {
 }
 
 /// How a live connection came to its end.
-package enum LiveEnd: Error, Hashable, Sendable {
+package enum LiveEnd: Error, Hashable, Sendable, CustomStringConvertible {
     case closedHere
     /// The server closed it, with a WebSocket close code if it gave one.
     case closedByServer(code: Int?)
     case broken(String)
+
+    package var description: String {
+        switch self {
+        case .closedHere: "this side closed the connection"
+        case .closedByServer(nil): "the server closed the connection"
+        case .closedByServer(let code?): "the server closed the connection with code \(code)"
+        case .broken(let reason): reason
+        }
+    }
 }
 
 /// Whom live connections trust; made once, since reading certificates takes its time.

@@ -59,7 +59,7 @@ package final class LiveOutlet: ChannelInboundHandler {
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        close(.broken("\(error)"), code: 1_002)
+        close(.broken(ConnectionProblem.text(error)), code: 1_002)
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -49,7 +49,7 @@ extension MessagingClient {
             if (error as? MessagingError)?.needsLogIn == true { end.fatal = error }
             let asked = Backoff.asked(milliseconds: (error as? MessagingError)?.retryAfterMilliseconds)
             end.retryAfter = max(end.retryAfter, asked)
-            end.reason = "\(error)"
+            end.reason = ConnectionProblem.text(error, at: address)
         }
         return end
     }

@@ -48,7 +48,8 @@ package final class WebAPI: Sendable {
                     try Task.checkCancellation()
                     failure =
                         error as? MessagingError
-                        ?? .unreachable("\(addresses[index]): \(Self.plain(error, of: addresses[index]))")
+                        ?? .unreachable(
+                            "\(addresses[index]): \(ConnectionProblem.text(error, at: addresses[index]))")
                     preferred.withLock { if $0 == index { $0 = (index + 1) % addresses.count } }
                 }
             }
@@ -82,14 +83,6 @@ package final class WebAPI: Sendable {
         if let refusal = try? WebAnswer.read(answer, WebAnswer.refusal) { return MessagingError(refusal) }
         let code: Refusal.Code = [502, 503, 504].contains(status) ? .unavailable : .internalError
         return MessagingError(code, "The server answered with status \(status).")
-    }
-
-    private static func plain(_ error: any Error, of address: WebAddress) -> String {
-        if error as? HTTPClientError == .remoteConnectionClosed, !address.isSecure {
-            return "it closed the connection without an answer (one that speaks TLS wants https://)"
-        }
-        return TLSProblem.text(error) ?? (error as? HTTPClientError).map { String(describing: $0) }
-            ?? "\(error)"
     }
 }
 

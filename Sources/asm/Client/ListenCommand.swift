@@ -71,7 +71,7 @@ struct ListenCommand: AsyncParsableCommand {
                 }
             case .connected(let address): Terminal.note("Listening to \(address) as \(logIn.login).")
             case .disconnected(let reason, let pause):
-                Terminal.note("Not connected (\(reason)); trying again in \(pause / .milliseconds(1)) ms.")
+                Terminal.noteLost(reason, retryIn: pause)
             case .missing(let thread, let numbers):
                 Terminal.note(
                     "Entries \(numbers.lowerBound) to \(numbers.upperBound) of thread \(thread) are missing.")

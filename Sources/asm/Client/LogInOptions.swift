@@ -87,6 +87,12 @@ struct CommandFailure: Error, CustomStringConvertible {
 enum Terminal {
     static func out(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
     static func note(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+
+    /// Says that there is no connection, why, and when the next try is.
+    static func noteLost(_ reason: String, retryIn pause: Duration) {
+        let seconds = (pause / .milliseconds(100)).rounded() / 10
+        note("Not connected (\(reason)); trying again in \(seconds) s.")
+    }
 }
 
 #if canImport(Glibc)

@@ -167,7 +167,7 @@ private struct Sending {
             Terminal.note(
                 "\(line.map { "Line \($0) was refused" } ?? "Refused"): \(error.message) (\(error.code))")
         case .disconnected(let reason, let pause):
-            Terminal.note("Not connected (\(reason)); trying again in \(pause / .milliseconds(1)) ms.")
+            Terminal.noteLost(reason, retryIn: pause)
         default: break
         }
     }
