@@ -144,7 +144,7 @@ struct MessagingClientTests {
         try await web.serve { address in
             let client = try Self.client([address])
             let sending = Task { try await client.send("x", in: Self.thread) }
-            while await client.waitingMessages == 0 { await Task.yield() }
+            while await client.waitingMessages == 0 { try await Task.sleep(for: .milliseconds(1)) }
 
             let error = await #expect(throws: MessagingError.self) { try await client.run() }
 
@@ -197,12 +197,15 @@ struct MessagingClientTests {
         }
         let nobody = try await reason(at: WebAddress("http://127.0.0.1:1"))
         #expect(nobody == "Connection refused")
-        let web = FakeWeb(faults: [.bye(Refusal(.unavailable, "The server is going.")), .hangUpAtFrame(1)])
-        try await web.serve { address in
-            let going = try await reason(at: address)
-            #expect(going == "The server is going.")
-            let gone = try await reason(at: address)
-            #expect(gone == "the server closed the connection")
+        for (fault, said) in [
+            (FakeWeb.Fault.bye(Refusal(.unavailable, "The server is going.")), "The server is going."),
+            (.hangUpAtFrame(1), "the server closed the connection"),
+        ] {
+            let web = FakeWeb(faults: [fault])
+            try await web.serve { address in
+                let reason = try await reason(at: address)
+                #expect(reason == said)
+            }
         }
     }
 
@@ -278,7 +281,7 @@ struct MessagingClientTests {
         adjust: (inout ClientConfiguration) -> Void = { _ in }
     ) throws -> MessagingClient {
         var configuration = try ClientConfiguration(addresses: addresses)
-        configuration.pause = { _ in await Task.yield() }
+        configuration.pause = { _ in try await Task.sleep(for: .milliseconds(1)) }
         adjust(&configuration)
         return try MessagingClient(configuration: configuration, token: "token", store: store)
     }

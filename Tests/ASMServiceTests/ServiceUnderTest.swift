@@ -1,5 +1,6 @@
 import ASMService
 import Domain
+import NIOCore
 import NIOPosix
 import Observability
 import PostgresDatabase
@@ -8,6 +9,7 @@ import ServiceLink
 import Store
 import Synchronization
 import TestSupport
+import Testing
 
 /// ASM Services of one customer's database, started on free ports, and the web processes that use them.
 final class ServiceUnderTest: Sendable {
@@ -29,6 +31,8 @@ final class ServiceUnderTest: Sendable {
 
     let store: Store
     let customer: Customer
+    /// Its own, so that sending what is long holds up no other test.
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let running = Mutex<(servers: [Server], webs: [WebProcess])>(([], []))
 
     fileprivate init(_ database: any SQLDatabase, logins: [String]) async throws {
@@ -62,7 +66,7 @@ final class ServiceUnderTest: Sendable {
         configuration.takesOver = true
         let service = try ASMService(
             configuration: configuration, store: database.map(Store.init) ?? store,
-            group: MultiThreadedEventLoopGroup.singleton, metrics: MetricRegistry(), logger: quietLogger)
+            group: group, metrics: MetricRegistry(), logger: quietLogger)
         let address = BindAddress(host: "127.0.0.1", port: try await service.start())
         // Ends only by cancellation, which is no failure.
         let server = Server(address: address, run: Task { try? await service.run() })
@@ -79,8 +83,9 @@ final class ServiceUnderTest: Sendable {
 
     fileprivate func stop() async {
         let (servers, webs) = running.withLock { $0 }
-        for web in webs { await web.pool.stop() }
+        for web in webs { await web.stop() }
         for server in servers { await server.stop() }
+        do { try await group.shutdownGracefully() } catch { Issue.record(error) }
     }
 
     /// Makes a thread of these users, in the name of the first, without any service.
@@ -135,7 +140,7 @@ func withCluster(
     on server: PostgresServer? = nil, limits: PostgresLimits = PostgresLimits(),
     _ body: (ServiceUnderTest, _ connect: () throws -> PostgresDatabase) async throws -> Void
 ) async throws {
-    let url = try (server ?? PostgresServer.shared()).createDatabase()
+    let url = try await (server ?? PostgresServer.shared()).createDatabase()
     var databases: [PostgresDatabase] = []
     func connect() throws -> PostgresDatabase {
         databases.append(try PostgresDatabase(url: url, limits: limits, logger: quietLogger))

@@ -1,4 +1,5 @@
 import Domain
+import NIOCore
 import NIOPosix
 import ServiceLink
 import SwiftProtobuf
@@ -8,6 +9,8 @@ import Testing
 /// A process that uses the service link as a Web Service does, and keeps what is delivered to its sessions.
 final class WebProcess: Sendable {
     let pool: LinkPool
+    /// Its own, so that reading what is long holds up no other test.
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     fileprivate let delivered: Delivered
 
     fileprivate final class Delivered: LinkPoolEvents {
@@ -28,8 +31,13 @@ final class WebProcess: Sendable {
         delivered = Delivered()
         pool = LinkPool(
             servers: servers, name: "test", software: "test", limits: limits, events: delivered,
-            group: MultiThreadedEventLoopGroup.singleton, logger: quietLogger)
+            group: group, logger: quietLogger)
         pool.start()
+    }
+
+    func stop() async {
+        await pool.stop()
+        do { try await group.shutdownGracefully() } catch { Issue.record(error) }
     }
 
     /// Logs in and answers the token.

@@ -91,7 +91,7 @@ struct MailSenderTests {
         let refusing = try await MailPeer(["--behave", "starttls-454"])
         let second = await Self.failure { try await Self.send(to: refusing, .startTLS, login: "asm") }
         #expect(second?.kind == .configuration)
-        let heard = refusing.heard
+        let heard = try await refusing.allHeard()
         #expect(heard.contains("STARTTLS"))
         #expect(!heard.contains { $0.hasPrefix("AUTH") || $0.hasPrefix("MAIL") }, "\(heard)")
     }

@@ -99,11 +99,10 @@ struct EnginePostgresFaultTests {
         defer { server.stop() }
         var limits = PostgresLimits()
         limits.statementDeadline = .seconds(60)
-        let url = try server.createDatabase()
+        let url = try await server.createDatabase()
         try await withPostgres(limits, url: url) { database in
             try await database.query("CREATE TABLE t (id bigint PRIMARY KEY)")
-            try server.execute("ALTER SYSTEM SET synchronous_standby_names = 'absent'")
-            try server.execute("SELECT pg_reload_conf()")
+            try server.set("synchronous_standby_names", to: "absent")
             async let single: SQLError? = refusal { try await database.query("INSERT INTO t VALUES (1)") }
             async let several: SQLError? = refusal {
                 try await database.write { _ = try $0.run("INSERT INTO t VALUES (2)") }
@@ -120,6 +119,7 @@ struct EnginePostgresFaultTests {
         let patience = ContinuousClock.now + .seconds(20)
         while cancelled < count {
             try #require(ContinuousClock.now < patience, "\(count) commits should wait for the standby")
+            try await Task.sleep(for: .milliseconds(10))
             cancelled += try await database.query(
                 """
                 SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
@@ -134,6 +134,7 @@ struct EnginePostgresFaultTests {
         let patience = ContinuousClock.now + .seconds(20)
         while !isRunning {
             try #require(ContinuousClock.now < patience, "the server should work at \(words)")
+            try await Task.sleep(for: .milliseconds(10))
             isRunning = try await database.read { session in
                 try session.run(
                     """

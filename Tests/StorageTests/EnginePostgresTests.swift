@@ -168,9 +168,14 @@ struct EnginePostgresTests {
 }
 
 func withPostgres(
-    _ limits: PostgresLimits, url: String? = nil, _ body: (PostgresDatabase) async throws -> Void
+    _ limits: PostgresLimits, _ body: (PostgresDatabase) async throws -> Void
 ) async throws {
-    let url = try url ?? PostgresServer.shared().createDatabase()
+    try await withPostgres(limits, url: PostgresServer.shared().createDatabase(), body)
+}
+
+func withPostgres(
+    _ limits: PostgresLimits, url: String, _ body: (PostgresDatabase) async throws -> Void
+) async throws {
     let database = try PostgresDatabase(url: url, limits: limits, logger: quietLogger)
     do { try await body(database) } catch {
         await database.close()

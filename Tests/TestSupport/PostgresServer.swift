@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A PostgreSQL of Debian's package with default durability, in a temporary folder, on a free loopback port.
+/// A PostgreSQL of Debian's package with default settings, in a folder of its own, on a free loopback port.
 ///
 /// A watching shell owns it: when the test process ends, in whatever way, the server and its folder go too.
 package final class PostgresServer: Sendable {
@@ -16,6 +16,19 @@ package final class PostgresServer: Sendable {
 
     /// Held while a child is started, so that it does not inherit the pipes of another.
     private static let spawning = Mutex(())
+
+    /// Memory where there is room, else the folder for temporary files.
+    ///
+    /// What a killed server has written stays in both. On disk hundreds of databases take longer to make: an ext4
+    /// without a journal searches past all inodes that were freed in the last seconds.
+    private static let usualPlace: String = {
+        var memory = statvfs()
+        let isThere = statvfs("/dev/shm", &memory) == 0
+        let free = isThere ? UInt64(memory.f_bavail) * UInt64(memory.f_frsize) : 0
+        return free >= roomInMemory ? "/dev/shm" : NSTemporaryDirectory()
+    }()
+    /// For the databases of all tests, some 8 MB each, and what is logged of making them.
+    private static let roomInMemory: UInt64 = 8 << 30
 
     package let port: Int
     private let folder: String
@@ -42,15 +55,14 @@ package final class PostgresServer: Sendable {
     ///
     /// - Parameters:
     ///   - settings: further ones, such as `max_connections=20`.
-    ///   - place: the folder in which its own is made; that for temporary files by default.
+    ///   - place: the folder in which its own is made; `usualPlace` by default.
     ///   - primary: the server whose standby it becomes, under the name `standby`.
     package init(settings: [String] = [], in place: String? = nil, standbyOf primary: PostgresServer? = nil)
         throws
     {
         binaries = try Self.findBinaries()
         port = try LoopbackPort.free()
-        folder =
-            (place.map { $0 + "/" } ?? NSTemporaryDirectory()) + "asm-postgres-\(UUID().uuidString.prefix(8))"
+        folder = (place ?? Self.usualPlace) + "/asm-postgres-\(UUID().uuidString.prefix(8))"
         self.settings = settings
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         watcher = Mutex(nil)
@@ -130,13 +142,23 @@ package final class PostgresServer: Sendable {
     }
 
     /// The URL of a new, empty database.
-    package func createDatabase() throws -> String {
+    ///
+    /// Waits on a thread of its own: the few that all tests share would stand still.
+    package func createDatabase() async throws -> String {
         let number = databases.withLock { count in
             count += 1
             return count
         }
         let name = "test\(number)"
-        try asOwner("createdb", ["-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", name])
+        try await withCheckedThrowingContinuation { (made: CheckedContinuation<Void, any Error>) in
+            Thread.detachNewThread { [self] in
+                made.resume(
+                    with: Result {
+                        _ = try asOwner(
+                            "createdb", ["-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", name])
+                    })
+            }
+        }
         return url(database: name)
     }
 
@@ -152,6 +174,22 @@ package final class PostgresServer: Sendable {
                 "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", "\(port)", "-U",
                 "postgres", "-d", database, "-c", sql,
             ])
+    }
+
+    /// Changes a setting, and returns when it holds for all that the server does.
+    package func set(_ name: String, to value: String) throws {
+        try execute("ALTER SYSTEM SET \(name) = '\(value)'")
+        try execute("SELECT pg_reload_conf()")
+        let patience = ContinuousClock.now + .seconds(Self.startSeconds)
+        // A new session has the settings of the first process, which then has told all others to read them.
+        while try execute("SHOW \(name)") != value + "\n" {
+            guard ContinuousClock.now < patience else {
+                throw Failure(description: "\(name) is not \(value)")
+            }
+            usleep(10_000)
+        }
+        // Whether commits wait for a standby is in the checkpointer's hands: it reads its settings before it works.
+        try execute("CHECKPOINT")
     }
 
     private func end(keepingData: Bool) throws {

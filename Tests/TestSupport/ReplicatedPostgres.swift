@@ -18,8 +18,7 @@ package final class ReplicatedPostgres: Sendable {
         standby = try PostgresServer(standbyOf: primary)
         try untilAttached()
         guard synchronous else { return }
-        try primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-        try primary.execute("SELECT pg_reload_conf()")
+        try primary.set("synchronous_standby_names", to: "standby")
         try until("pg_stat_replication should tell of a synchronous standby", on: primary) {
             "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
         }
@@ -33,8 +32,8 @@ package final class ReplicatedPostgres: Sendable {
     }
 
     /// A new, empty database, by the addresses of both servers: whichever takes writes is found.
-    package func createDatabase() throws -> String {
-        let name = try primary.createDatabase().split(separator: "/").last ?? ""
+    package func createDatabase() async throws -> String {
+        let name = try await primary.createDatabase().split(separator: "/").last ?? ""
         return "postgresql://postgres@127.0.0.1:\(primary.port),127.0.0.1:\(standby.port)/\(name)"
     }
 

@@ -23,8 +23,8 @@ package func withDatabase<T: Sendable>(
 ) async throws -> T {
     switch engine {
     case .postgres:
-        let database = try PostgresDatabase(
-            url: PostgresServer.shared().createDatabase(), logger: quietLogger)
+        let url = try await PostgresServer.shared().createDatabase()
+        let database = try PostgresDatabase(url: url, logger: quietLogger)
         return try await closing(database, body)
     case .sqlite:
         return try await withTemporaryFolder { folder in

@@ -38,7 +38,9 @@ struct RunningWeb: Sendable {
 func withWeb(
     _ change: (inout WebServiceConfiguration) -> Void = { _ in }, body: (RunningWeb) async throws -> Void
 ) async throws {
-    let group = MultiThreadedEventLoopGroup.singleton
+    // Event loops of its own, so that texts that are long hold up no other test; they end in their own time.
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+    defer { group.shutdownGracefully { _ in } }
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let service = MemoryService()
     let link = LinkServer(

@@ -195,7 +195,7 @@ struct LiveTests {
 
             #expect(try await client.frame().closeCode == 1000)
             try await client.waitForEnd()
-            while web.service.attachedSessions > 0 { await Task.yield() }
+            while web.service.attachedSessions > 0 { try await Task.sleep(for: .milliseconds(1)) }
         }
     }
 
@@ -347,7 +347,7 @@ struct LiveTests {
                 text: Sealed(String(repeating: "a", count: 60_000)), priority: .normal)
             for _ in 1...200 { web.service.publish([text]) }
 
-            while web.service.attachedSessions > 0 { await Task.yield() }
+            while web.service.attachedSessions > 0 { try await Task.sleep(for: .milliseconds(1)) }
 
             try await client.setReading(true)
             try await client.waitForEnd()

@@ -112,7 +112,9 @@ struct ServerTests {
     @Test("it is ready only while an ASM Service can be reached, and tells strangers nothing of the servers")
     func tellsReadiness() async throws {
         try await withWeb { web in
-            while try await web.request("GET", "/readyz").status != 200 { await Task.yield() }
+            while try await web.request("GET", "/readyz").status != 200 {
+                try await Task.sleep(for: .milliseconds(1))
+            }
         }
         try await withWeb {
             // Port 1 of the loopback interface: nobody listens there.

@@ -83,7 +83,7 @@ final class Deployment: Sendable {
         route: ([String]) async throws -> [String] = { $0 }
     ) async throws {
         postgres = try PostgresServer.shared()
-        databaseURL = try database ?? postgres.createDatabase()
+        if let database { databaseURL = database } else { databaseURL = try await postgres.createDatabase() }
         folder = NSTemporaryDirectory() + "asm-deployment-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         passwordFile = folder + "/password"

@@ -25,7 +25,7 @@ struct Installation: Sendable {
 
     /// A new database, without any server yet.
     static func new(on postgres: PostgresServer, folder: String) async throws -> Installation {
-        let url = try postgres.createDatabase()
+        let url = try await postgres.createDatabase()
         let installation = try Installation(databaseURL: url, folder: folder, query: query(postgres, url))
         try Deployment.password.write(
             toFile: installation.passwordFile, atomically: true, encoding: .utf8)

@@ -17,7 +17,7 @@ final class EventSetUp: Sendable {
     /// With a new database.
     /// - Parameter folder: an empty one, which outlives this.
     convenience init(in folder: String, users: Int = 1) async throws {
-        try self.init(on: try PostgresServer.shared().createDatabase(), in: folder)
+        try self.init(on: try await PostgresServer.shared().createDatabase(), in: folder)
         try await Deployment.addUsers(users, to: databaseURL, passwordFile: passwordFile)
     }
 

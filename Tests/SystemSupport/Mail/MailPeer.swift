@@ -70,6 +70,13 @@ final class MailPeer: Sendable {
     /// What a server that does not go by the book was told.
     var heard: [String] { lines.compactMap(\.heard) }
 
+    /// Ends the server, and waits for the last it was told.
+    func allHeard() async throws -> [String] {
+        program.signal(SIGKILL)
+        try await program.ended()
+        return heard
+    }
+
     /// Waits until so many mails have been taken.
     @discardableResult
     func until(mails count: Int, within limit: Duration = .seconds(60)) async throws -> [Mail] {

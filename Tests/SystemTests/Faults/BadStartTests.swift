@@ -52,7 +52,7 @@ extension SystemTests {
         @Test("a schema newer than this program knows is left alone", .timeLimit(.minutes(1)))
         func newerSchema() async throws {
             let postgres = try PostgresServer.shared()
-            let url = try postgres.createDatabase()
+            let url = try await postgres.createDatabase()
             let name = String(url.split(separator: "/").last ?? "")
             _ = try await Program.run(["migrate", "--database", url])
             try postgres.execute(

@@ -99,7 +99,7 @@ extension SystemTests {
             let weather = Weather()
             let postgres = try PostgresServer.shared()
             let proxy = try await ChaosProxy(target: postgres.port) { weather.traffic() }
-            let url = try postgres.createDatabase()
+            let url = try await postgres.createDatabase()
             let deployment = try await Deployment(
                 users: 4, database: url,
                 firstDatabase: url.replacingOccurrences(of: ":\(postgres.port)/", with: ":\(proxy.port)/"))

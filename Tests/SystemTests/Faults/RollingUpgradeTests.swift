@@ -72,7 +72,7 @@ extension SystemTests {
             .timeLimit(.minutes(2)))
         func killedMigration() async throws {
             let postgres = try PostgresServer.shared()
-            let url = try postgres.createDatabase()
+            let url = try await postgres.createDatabase()
             let name = String(url.split(separator: "/").last ?? "")
             _ = try await Program.run(["migrate", "--database", url])
             let migration = try await Program.asm(
@@ -157,7 +157,7 @@ extension SystemTests {
 
         /// The newest schema of this version.
         private static func known() async throws -> Int {
-            let url = try PostgresServer.shared().createDatabase()
+            let url = try await PostgresServer.shared().createDatabase()
             let applied = try await Program.run(["migrate", "--database", url]).outputText
             return applied.split { !$0.isNumber }.compactMap { Int($0) }.max() ?? 0
         }

@@ -138,7 +138,7 @@ extension SystemTests {
             defer { pair.stop() }
             // Until people have logged in and opened their thread, the standby shows everything at once.
             try pair.waitForReplay(true)
-            let url = try pair.createDatabase()
+            let url = try await pair.createDatabase()
             let replica = pair.standby.url(database: String(url.split(separator: "/").last ?? ""))
             let deployment = try await Deployment(
                 users: 2, database: url,

@@ -22,7 +22,7 @@ extension SystemTests {
                 let postgres = try PostgresServer(settings: [
                     "ssl=on", "ssl_cert_file=\(paths.certificate)", "ssl_key_file=\(paths.key)",
                 ])
-                let url = try postgres.createDatabase()
+                let url = try await postgres.createDatabase()
                 let verified = url + "?sslmode=verify-full&sslrootcert="
 
                 let migrated = try await Program.run(

@@ -29,7 +29,7 @@ final class SecureDeployment: Sendable {
         certificates = try TestCertificates(in: folder)
         for name in Self.names { try Self.issue(name, from: certificates, days: days) }
         postgres = try PostgresServer.shared()
-        databaseURL = try postgres.createDatabase()
+        databaseURL = try await postgres.createDatabase()
         passwordFile = folder + "/password"
         try Deployment.password.write(toFile: passwordFile, atomically: true, encoding: .utf8)
         try await Deployment.addUsers(users, to: databaseURL, passwordFile: passwordFile)
