@@ -46,35 +46,17 @@ struct LostEntriesTests {
             // It starts now and has nothing in memory: what the session missed is read from the database.
             let there = try test.web(try await test.server(on: connect()))
             let live = await there.attach(token)
-            let isHeld = Watched(false)
-            let release = Gate()
             let other = try connect()
-            async let holder: Void = other.write { session in
-                try session.run("LOCK TABLE participant IN ACCESS EXCLUSIVE MODE")
-                isHeld.change { $0 = true }
-                release.wait()
-            }
-            await isHeld.until { $0 }
-            let sink = TestSession.Sink()
-            let link = there.pool.open(token: token, cursor: cursor, sink: sink)
-            let reading: SQL = """
-                SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-                """
-            try await eventually("the catch-up waits for the table") {
-                (try? await test.store.database.query(reading).isEmpty) == false
+            let session = try await test.attach(to: there, token, cursor: cursor, heldBy: other) {
+                try await test.lose(after: kept, in: thread, count: 3)
+                await live.untilResync()
             }
 
-            try await test.lose(after: kept, in: thread, count: 3)
-            await live.untilResync()
-            release.open()
-            try await holder
-
-            await sink.events.until { !$0.isEmpty }
             let now = try await test.store.head(of: test.customer.id)
             #expect(now.epoch != kept.epoch)
             let end = LogCursor(epoch: now.epoch, position: kept.position)
-            #expect(sink.events.value == [.attached(end, resync: true)])
-            link.close()
+            #expect(session.sink.events.value == [.attached(end, resync: true)])
+            session.link.close()
         }
     }
 }

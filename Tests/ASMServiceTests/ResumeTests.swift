@@ -160,34 +160,16 @@ struct ResumeTests {
             try await test.fill(thread, by: "alice", count: 3)
             // It starts now and has nothing in memory: what the session missed is read from the database.
             let there = try test.web(try await test.server(on: connect()))
-            let isHeld = Watched(false)
-            let release = Gate()
             let other = try connect()
-            async let holder: Void = other.write { session in
-                try session.run("LOCK TABLE participant IN ACCESS EXCLUSIVE MODE")
-                isHeld.change { $0 = true }
-                release.wait()
-            }
-            await isHeld.until { $0 }
-            let sink = TestSession.Sink()
-            let link = there.pool.open(token: token, cursor: cursor, sink: sink)
-            let reading: SQL = """
-                SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-                """
-            try await eventually("the catch-up waits for the table") {
-                (try? await test.store.database.query(reading).isEmpty) == false
+            let session = try await test.attach(to: there, token, cursor: cursor, heldBy: other) {
+                _ = try await here.pool.request(.logOut(LinkLogOut()), token: token)
+                try await eventually("the other server has followed the log so far") {
+                    await there.refusal(.whoAmI(LinkWhoAmI()), token: token) == .unauthenticated
+                }
             }
 
-            _ = try await here.pool.request(.logOut(LinkLogOut()), token: token)
-            try await eventually("the other server has followed the log so far") {
-                await there.refusal(.whoAmI(LinkWhoAmI()), token: token) == .unauthenticated
-            }
-            release.open()
-            try await holder
-
-            await sink.events.until { !$0.isEmpty }
-            #expect(sink.events.value == [.ended(.unauthenticated)])
-            link.close()
+            #expect(session.sink.events.value == [.ended(.unauthenticated)])
+            session.link.close()
         }
     }
 

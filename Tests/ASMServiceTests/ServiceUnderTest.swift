@@ -114,6 +114,38 @@ final class ServiceUnderTest: Sendable {
         }
     }
 
+    /// Opens a live session whose reading of what it missed stands still while the body runs.
+    ///
+    /// - Parameter database: a connection on which the lock is held that the reading waits for.
+    /// - Returns: the session, once it is attached or ended.
+    func attach(
+        to web: WebProcess, _ token: [UInt8], cursor: LogCursor?, heldBy database: any SQLDatabase,
+        while body: () async throws -> Void
+    ) async throws -> TestSession {
+        let isHeld = Watched(false)
+        let release = Gate()
+        async let holder: Void = database.write { session in
+            try session.run("LOCK TABLE participant IN ACCESS EXCLUSIVE MODE")
+            isHeld.change { $0 = true }
+            release.wait()
+        }
+        defer { release.open() }  // A second time where all goes well, which lets nobody else pass.
+        await isHeld.until { $0 }
+        let sink = TestSession.Sink()
+        let link = web.pool.open(token: token, cursor: cursor, sink: sink)
+        let waiting: SQL = """
+            SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+            """
+        try await eventually("the catch-up waits for the table") {
+            (try? await store.database.query(waiting).isEmpty) == false
+        }
+        try await body()
+        release.open()
+        try await holder
+        await sink.events.until { !$0.isEmpty }
+        return TestSession(link: link, sink: sink, web: web)
+    }
+
     func texts() async throws -> [String] {
         try await store.entries(of: customer.id, after: 0, limit: 100_000).compactMap(\.text)
     }
