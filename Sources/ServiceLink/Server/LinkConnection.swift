@@ -28,13 +28,14 @@ package final class LinkConnection: Sendable, Identifiable {
 
     /// Answers a request; an answer longer than a frame may be becomes a refusal.
     package func send(_ response: LinkResponse) {
-        guard let frame = encoded(response) else { return }
-        outbox.append(frame)
+        if let frame = encoded(response) { outbox.append(frame) }
+        answered(response.id == 0 ? 0 : 1)
     }
 
     /// Answers several requests with one step into the connection.
     package func send(_ responses: [LinkResponse]) {
         outbox.append(responses.compactMap(encoded))
+        answered(responses.count { $0.id != 0 })
     }
 
     /// Delivers entries; more than fits into a frame goes in several.
@@ -63,12 +64,14 @@ package final class LinkConnection: Sendable, Identifiable {
     package func close() { outbox.close() }
 
     /// Requests received and not answered yet.
-    var inFlight: Int { max(0, unanswered.load(ordering: .relaxed)) }
+    var inFlight: Int { max(0, unanswered.load(ordering: .acquiring)) }
 
     func received(_ count: Int) { unanswered.wrappingAdd(count, ordering: .relaxed) }
 
+    /// Once the answers are on their way, so that a stopping server does not close before they are.
+    private func answered(_ count: Int) { unanswered.wrappingSubtract(count, ordering: .releasing) }
+
     private func encoded(_ response: LinkResponse) -> EncodedFrame? {
-        if response.id != 0 { unanswered.wrappingSubtract(1, ordering: .relaxed) }
         guard let frame = encode({ try EncodedFrame(.response, response) }) else { return nil }
         guard frame.count > frameBytes else { return frame }
         logger.warning("An answer is longer than a frame", metadata: ["frame.bytes": "\(frame.count)"])

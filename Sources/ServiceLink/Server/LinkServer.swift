@@ -126,8 +126,10 @@ package final class LinkServer: Service {
         let clock = ContinuousClock()
         let end = clock.now + limits.drainWithin
         var busyAt = clock.now
-        while !openConnections.isEmpty, clock.now < end, clock.now - busyAt < limits.drainQuiet {
+        while !openConnections.isEmpty, clock.now < end {
+            // Looked at before the time is, for a look that comes late has seen nothing in between.
             if openConnections.contains(where: { $0.inFlight > 0 }) { busyAt = clock.now }
+            if clock.now - busyAt >= limits.drainQuiet { break }
             do { try await Task.sleep(for: Self.drainPoll) } catch { break }
         }
         await closeAtOnce()
