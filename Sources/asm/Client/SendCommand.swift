@@ -9,7 +9,8 @@ struct SendCommand: AsyncParsableCommand {
             Sends as the user you log in as, to a new thread with the people of --to, or to an existing \
             --thread. With - as the text every line read is one message; they are stored in order, and \
             none is sent twice even when a server goes away in between. Ends with status 0 when everything \
-            is stored for good.
+            is stored for good; without a connection it tries again until there is one, or as long as \
+            --give-up-after says.
 
             Example: asm send --web http://localhost:8080 --login alice --to bob,carol \
             --subject Lunch "At noon?"
@@ -30,6 +31,12 @@ struct SendCommand: AsyncParsableCommand {
     @Option(help: "normal or urgent.")
     var priority = PriorityName.normal
 
+    @Option(
+        help: """
+            End with status 1 when there was no connection for so many seconds, or the next try would come later.
+            """)
+    var giveUpAfter: Double?
+
     @Argument(help: "The text; - reads the standard input.")
     var text: String
 
@@ -43,14 +50,19 @@ struct SendCommand: AsyncParsableCommand {
         if let thread, ThreadID(thread) == nil {
             throw ValidationError("--thread: \"\(thread)\" is no id of a thread; expected decimal digits.")
         }
+        _ = try patience
         _ = try logIn.web.configuration()
+    }
+
+    private var patience: Duration? {
+        get throws { try giveUpAfter.map { try .option("give-up-after", seconds: $0) } }
     }
 
     func run() async throws {
         let client = try await logIn.client(deviceName: "asm send")
         let thread = try await findThread(with: client)
         let priority: MessagePriority = priority == .urgent ? .urgent : .normal
-        var sending = Sending(client: client, thread: thread, priority: priority)
+        var sending = Sending(client: client, thread: thread, priority: priority, patience: try patience)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await client.run() }
             do {
@@ -62,6 +74,8 @@ struct SendCommand: AsyncParsableCommand {
                 }
             } catch is Sending.ClientEnded {
                 try await tasks.next()
+            } catch let error as Sending.GaveUp {
+                sending.gaveUp(error)
             }
             tasks.cancelAll()
         }
@@ -93,12 +107,17 @@ private struct Sending {
     /// The client ended before everything was answered; it knows why.
     struct ClientEnded: Error {}
 
+    /// There was no connection for too long.
+    struct GaveUp: Error { let reason: String }
+
     /// How many messages may wait for their answer.
     static let window = 512
 
     let client: MessagingClient
     let thread: ThreadID
     let priority: MessagePriority
+    /// How long it goes on without a connection; nil for ever.
+    let patience: Duration?
     private(set) var stored = 0
     private(set) var refused = 0
     private(set) var skipped = 0
@@ -106,12 +125,15 @@ private struct Sending {
     private(set) var failure: String?
     private var lines: [MessageID: Int?] = [:]
     private var events: AsyncStream<ClientEvent>.Iterator
+    /// Since when there is no connection.
+    private var lostAt: ContinuousClock.Instant?
     private let start = ContinuousClock.now
 
-    init(client: MessagingClient, thread: ThreadID, priority: MessagePriority) {
+    init(client: MessagingClient, thread: ThreadID, priority: MessagePriority, patience: Duration?) {
         self.client = client
         self.thread = thread
         self.priority = priority
+        self.patience = patience
         events = client.events.makeAsyncIterator()
     }
 
@@ -156,6 +178,15 @@ private struct Sending {
         while !lines.isEmpty { try await takeEvent() }
     }
 
+    mutating func gaveUp(_ error: GaveUp) {
+        let messages = lines.count == 1 ? "1 message has" : "\(lines.count) messages have"
+        let first = lines.values.compactMap { $0 }.min().map { " (from line \($0) on)" } ?? ""
+        failure = """
+            Given up: there is no connection (\(error.reason)). \(messages) no answer\(first) and may be stored or not; \
+            look into the thread before you send anything again.
+            """
+    }
+
     private mutating func takeEvent() async throws {
         guard let event = await events.next() else { throw ClientEnded() }
         switch event {
@@ -166,7 +197,11 @@ private struct Sending {
             refused += 1
             Terminal.note(
                 "\(line.map { "Line \($0) was refused" } ?? "Refused"): \(error.message) (\(error.code))")
+        case .connected: lostAt = nil
         case .disconnected(let reason, let pause):
+            let lostAt = self.lostAt ?? .now
+            self.lostAt = lostAt
+            if let patience, .now + pause - lostAt > patience { throw GaveUp(reason: reason) }
             Terminal.noteLost(reason, retryIn: pause)
         default: break
         }

@@ -122,5 +122,48 @@ extension SystemTests {
                 .compactMap { $0["text"].text }
             #expect(texts == ["first", "second"], deployment.report)
         }
+
+        @Test(
+            "asm send with --give-up-after ends without a connection, and says from which line on nothing is known",
+            .timeLimit(.minutes(2)))
+        func givesUp() async throws {
+            let deployment = try await Deployment(services: 1, webs: 1, users: 2)
+            let reader = try await deployment.person(2, at: 0)
+            let lines = (1...20_000).map { "line \($0)" }
+            let sender = try await Program.asm(
+                [
+                    "send", "--web", "\(deployment.webs[0])", "--login", "user1", "--password-file",
+                    deployment.passwordFile, "--to", "user2", "--give-up-after", "2", "-",
+                ], input: Array(lines.joined(separator: "\n").utf8))
+            try await reader.untilSeen(100)
+
+            try await deployment.webServers[0].kill()
+            let ended = try await sender.ended(within: .seconds(20))
+
+            let said = Comment(rawValue: ended.errorText)
+            #expect(ended.exitStatus == 1, said)
+            #expect(ended.errorText.contains("Given up: there is no connection (Connection refused"), said)
+            let sent = try #require(Self.number(after: "Sent ", in: ended.errorText), said)
+            #expect(Self.number(after: "from line ", in: ended.errorText) == sent + 1, said)
+            let open = try #require(
+                Self.number(before: " messages have no answer", in: ended.errorText), said)
+
+            try await deployment.webServers[0].start()
+            let thread = try #require(reader.state.value.seen.first?.thread)
+            let texts = try await deployment.webs[0].history(of: thread, as: reader.login)
+                .compactMap { $0["text"].text }
+            #expect(texts == Array(lines.prefix(texts.count)))
+            #expect((sent...sent + open).contains(texts.count), said)
+        }
+
+        private static func number(after words: String, in text: String) -> Int? {
+            text.range(of: words).flatMap { Int(text[$0.upperBound...].prefix(while: \.isNumber)) }
+        }
+
+        private static func number(before words: String, in text: String) -> Int? {
+            text.range(of: words).flatMap {
+                Int(String(text[..<$0.lowerBound].reversed().prefix(while: \.isNumber).reversed()))
+            }
+        }
     }
 }
