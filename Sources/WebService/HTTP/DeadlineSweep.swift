@@ -8,7 +8,7 @@ protocol DeadlineKeeper: AnyObject {
     func deadlinePassed()
 }
 
-/// Looks once a second at everything on one event loop that has a deadline, so that connections need no timers.
+/// Looks twice a second at everything on one event loop that has a deadline, so that connections need no timers.
 ///
 /// What has no deadline is not watched: an idle live connection costs nothing. Used on its event loop only.
 final class DeadlineSweep {
