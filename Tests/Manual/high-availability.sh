@@ -93,7 +93,7 @@ machines() {
     [[ -z ${missing:-} ]] || { apt-get update -q; apt-get install -y -q --no-install-recommends debootstrap \
         systemd-container nftables python3-aiosmtpd; } >"$folder/apt.log" 2>&1
     [[ -e $folder/base/etc/debian_version ]] || debootstrap --variant=minbase \
-        --include=systemd,systemd-sysv,dbus,iproute2,ca-certificates bookworm "$folder/base" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
+        --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates bookworm "$folder/base" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
         >"$folder/debootstrap.log"
     mkdir -p "$folder/base$home"
     say "a root of Debian $(cat "$folder/base/etc/debian_version")"
