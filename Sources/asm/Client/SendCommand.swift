@@ -180,7 +180,10 @@ private struct Sending {
 
     mutating func gaveUp(_ error: GaveUp) {
         let messages = lines.count == 1 ? "1 message has" : "\(lines.count) messages have"
-        let first = lines.values.compactMap { $0 }.min().map { " (from line \($0) on)" } ?? ""
+        let first =
+            lines.values.compactMap { $0 }.min().map {
+                " (from line \($0) on, and nothing after them was sent)"
+            } ?? ""
         failure = """
             Given up: there is no connection (\(error.reason)). \(messages) no answer\(first) and may be stored or not; \
             look into the thread before you send anything again.

@@ -109,10 +109,7 @@ extension SystemTests {
             let input = Array("first\nsecond\nbad ".utf8) + [0xC3, 0x28] + Array("\nfourth\n".utf8)
 
             let ended = try await Program.run(
-                [
-                    "send", "--web", "\(deployment.webs[0])", "--login", "user1", "--password-file",
-                    deployment.passwordFile, "--to", "user2", "-",
-                ], input: input)
+                Self.sendingLines(to: deployment), input: input)
 
             #expect(ended.exitStatus != 0)
             #expect(ended.errorText.contains("Line 3 is not UTF-8"), Comment(rawValue: ended.errorText))
@@ -131,10 +128,8 @@ extension SystemTests {
             let reader = try await deployment.person(2, at: 0)
             let lines = (1...20_000).map { "line \($0)" }
             let sender = try await Program.asm(
-                [
-                    "send", "--web", "\(deployment.webs[0])", "--login", "user1", "--password-file",
-                    deployment.passwordFile, "--to", "user2", "--give-up-after", "2", "-",
-                ], input: Array(lines.joined(separator: "\n").utf8))
+                Self.sendingLines(to: deployment) + ["--give-up-after", "2"],
+                input: Array(lines.joined(separator: "\n").utf8))
             try await reader.untilSeen(100)
 
             try await deployment.webServers[0].kill()
@@ -145,6 +140,7 @@ extension SystemTests {
             #expect(ended.errorText.contains("Given up: there is no connection (Connection refused"), said)
             let sent = try #require(Self.number(after: "Sent ", in: ended.errorText), said)
             #expect(Self.number(after: "from line ", in: ended.errorText) == sent + 1, said)
+            #expect(ended.errorText.contains("nothing after them was sent"), said)
             let open = try #require(
                 Self.number(before: " messages have no answer", in: ended.errorText), said)
 
@@ -154,6 +150,14 @@ extension SystemTests {
                 .compactMap { $0["text"].text }
             #expect(texts == Array(lines.prefix(texts.count)))
             #expect((sent...sent + open).contains(texts.count), said)
+        }
+
+        /// What makes the first user send the lines of its standard input to the second.
+        private static func sendingLines(to deployment: Deployment) -> [String] {
+            [
+                "send", "--web", "\(deployment.webs[0])", "--login", "user1", "--password-file",
+                deployment.passwordFile, "--to", "user2", "-",
+            ]
         }
 
         private static func number(after words: String, in text: String) -> Int? {
