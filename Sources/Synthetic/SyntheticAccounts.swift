@@ -120,18 +120,24 @@ package func concurrently<Element: Sendable, Result: Sendable>(
     _ elements: some Collection<Element> & Sendable, limit: Int,
     _ work: @escaping @Sendable (Element) async throws -> Result
 ) async throws -> [Result] {
-    try await withThrowingTaskGroup(of: (Int, Result).self) { group in
+    try await withThrowingTaskGroup(of: Done<Result>.self) { group in
         var results = [Result?](repeating: nil, count: elements.count)
         var running = 0
         for (index, element) in elements.enumerated() {
-            if running == limit, let (done, result) = try await group.next() {
-                results[done] = result
+            if running == limit, let done = try await group.next() {
+                results[done.index] = done.result
                 running -= 1
             }
-            group.addTask { (index, try await work(element)) }
+            group.addTask { Done(index: index, result: try await work(element)) }
             running += 1
         }
-        for try await (done, result) in group { results[done] = result }
+        for try await done in group { results[done.index] = done.result }
         return results.compactMap { $0 }
     }
+}
+
+/// What the work for one element came to.
+private struct Done<Result: Sendable>: Sendable {
+    let index: Int
+    let result: Result
 }

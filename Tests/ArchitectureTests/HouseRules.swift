@@ -69,6 +69,26 @@ extension HouseRule {
                 .init("print(x)", in: "Sources/Bench/S.swift"),
             ]),
         HouseRule(
+            "No tuple from a task", forbids: returnsTupleFromTask,
+            advice: """
+                The optimiser of Swift 6.3 corrupts a tuple that a task returns from inside do/catch: return a struct.
+                """,
+            holds: { $0.isSwift && $0.isSource && !$0.isGenerated },
+            violations: [
+                .init("withTaskGroup(of: (Int, String).self) { tasks in"),
+                .init("try await withThrowingTaskGroup(of: (Int, Value).self) { group in"),
+                .init("withDiscardingTaskGroup(returning: (Int, Int).self) { group in"),
+                .init("let task: Task<(Int, Int), Never>? = nil"),
+                .init("tasks.addTask { do { return (index, try f()) } catch { throw error } }"),
+                .init("async let (a, b) = pair()"),
+            ],
+            lawful: [
+                .init("withTaskGroup(of: Probed.self) { tasks in"),
+                .init("withTaskGroup(of: Void.self) { t in"),
+                .init("try await withThrowingTaskGroup(of: (any Service).self) { group in"),
+                .init("tasks.addTask { return (try f()) }"), .init("async let a = f(b, c)"),
+            ]),
+        HouseRule(
             name: "No unproven promise to the compiler",
             advice: "Say in a comment on this line or the one before why this is safe, in one line.",
             holds: { $0.isSwift && !$0.isGenerated },
@@ -95,6 +115,31 @@ extension HouseRule {
             }
             return rest.drop(while: \.isWhitespace).first == "{"
         }
+    }
+
+    /// Whether the line makes a task whose value is a tuple.
+    private static func returnsTupleFromTask(_ line: Substring) -> Bool {
+        var openings = ["TaskGroup(of: (", "TaskGroup(returning: (", "Task<(", "async let ("]
+        if line.contains("addTask") { openings.append("return (") }
+        return openings.contains { opening in
+            guard let place = line.firstRange(of: opening) else { return false }
+            return holdsComma(line[place.upperBound...])
+        }
+    }
+
+    /// Whether a comma comes before the bracket that is open is closed.
+    private static func holdsComma(_ inside: Substring) -> Bool {
+        var depth = 0
+        for character in inside {
+            switch character {
+            case "(", "<", "[": depth += 1
+            case ")" where depth == 0: return false
+            case ")", ">", "]": depth -= 1
+            case "," where depth == 0: return true
+            default: break
+            }
+        }
+        return false
     }
 
     private static func unprovenPromises(_ file: SourceFile) -> [Int] {

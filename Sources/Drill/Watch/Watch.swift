@@ -137,21 +137,27 @@ package struct Watch: Sendable {
 
     private func probe(_ webs: [WebAddress], _ users: Users) async -> [Result<WatchProbe.Result, any Error>] {
         // Each web address has its task; none throws, so that one does not hide another.
-        await withTaskGroup(of: (Int, Result<WatchProbe.Result, any Error>).self) { tasks in
+        await withTaskGroup(of: Probed.self) { tasks in
             for (index, web) in webs.enumerated() {
                 let probe = WatchProbe(
                     address: web, configuration: configuration, sender: users.sender, reader: users.reader,
                     thread: users.thread, limit: settings.silentAfter)
                 tasks.addTask {
-                    do { return (index, .success(try await probe.run())) } catch {
-                        return (index, .failure(error))
+                    do { return Probed(index: index, result: .success(try await probe.run())) } catch {
+                        return Probed(index: index, result: .failure(error))
                     }
                 }
             }
             var results: [Int: Result<WatchProbe.Result, any Error>] = [:]
-            for await (index, result) in tasks { results[index] = result }
+            for await probed in tasks { results[probed.index] = probed.result }
             return webs.indices.compactMap { results[$0] }
         }
+    }
+
+    /// What the probe of one web address came to.
+    private struct Probed: Sendable {
+        let index: Int
+        let result: Result<WatchProbe.Result, any Error>
     }
 
     /// Whether somebody answered, and did not want these users.

@@ -21,7 +21,8 @@ package struct WatchRound: Sendable, Hashable, Codable {
     }
 
     package var condition: WatchCondition {
-        if refusal != nil { return .unknown }
+        // A round that looked at nothing says nothing of the messages.
+        if refusal != nil || webs.isEmpty { return .unknown }
         let isSilent = webs.values.allSatisfy { if case .silent = $0 { true } else { false } }
         if isSilent { return .silent }
         let problems = Self.problems(webs, "Web Service") + Self.problems(servers, "ASM Service")
@@ -62,7 +63,7 @@ package enum WatchCondition: Sendable, Hashable, Codable {
     case troubled([String])
     /// No Web Service delivers anything.
     case silent
-    /// The watch's own users cannot log in; whether messages are delivered, it cannot tell.
+    /// Nothing was looked at, or the watch's own users cannot log in; whether messages are delivered, it cannot tell.
     case unknown
 
     package var isWell: Bool { self == .well }
