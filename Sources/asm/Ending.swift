@@ -42,8 +42,7 @@ final class Ending: Sendable {
     }
 
     /// Ends the group when it is time; returns when cancelled.
-    fileprivate func run(_ group: ServiceGroup, logger: Logger) async {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    fileprivate func run(_ group: ServiceGroup, signals: UnixSignalsSequence, logger: Logger) async {
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { [self] in
                 var count = 0
@@ -67,7 +66,12 @@ final class Ending: Sendable {
 }
 
 /// Runs services in this order until the end begins, then stops them in reverse order.
-func runUntilSignal(_ services: [any Service], ending: Ending = Ending(), logger: Logger) async throws {
+/// - Parameter whenTrapped: says that the process is there; a signal that follows ends it in order.
+func runUntilSignal(
+    _ services: [any Service], ending: Ending = Ending(), logger: Logger, whenTrapped: () -> Void = {}
+) async throws {
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    whenTrapped()
     var configuration = ServiceGroupConfiguration(
         services: services.map { .init(service: $0) }, logger: logger)
     configuration.maximumGracefulShutdownDuration = Ending.drainWithin
@@ -75,7 +79,7 @@ func runUntilSignal(_ services: [any Service], ending: Ending = Ending(), logger
     try await withLogger(logger) { _ in
         try await withThrowingTaskGroup { tasks in
             tasks.addTask { try await group.run() }
-            tasks.addTask { await ending.run(group, logger: logger) }
+            tasks.addTask { await ending.run(group, signals: signals, logger: logger) }
             defer { tasks.cancelAll() }
             try await tasks.next()
         }

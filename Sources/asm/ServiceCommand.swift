@@ -72,14 +72,15 @@ struct ServiceCommand: AsyncParsableCommand {
         configuration.whenDrainRequested = { ending.begin() }
         let service = try await startASMService(
             configuration, store: Store(database: database), metrics: metrics, logger: logger)
-        print("ASM Service \(Software.version) serves on \(address.host):\(service.port).")
-        fflush(nil)
         var services: [any Service] = [DatabaseService(database: database)]
         if let healthAddress {
             services.append(
                 healthServer(of: service.service, at: healthAddress, metrics: metrics, logger: logger))
         }
-        try await runUntilSignal(services + [service.service], ending: ending, logger: logger)
+        try await runUntilSignal(services + [service.service], ending: ending, logger: logger) {
+            print("ASM Service \(Software.version) serves on \(address.host):\(service.port).")
+            fflush(nil)
+        }
     }
 
     /// Servers of several machines that all listen on every address must not have one name.
