@@ -13,12 +13,11 @@ let settings: [SwiftSetting] = [
 ]
 
 func component(
-    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = [],
-    more: [SwiftSetting] = []
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
 ) -> Target {
     .target(
         name: name, dependencies: dependencies, exclude: exclude, resources: resources,
-        swiftSettings: settings + more)
+        swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -52,10 +51,6 @@ extension Target.Dependency {
     static let lifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
-
-// `make next-version` builds the same sources as the version after this one, for tests of rolling upgrades.
-let isNextVersion = Context.environment["ASM_BUILD_NEXT_VERSION"] == "1"
-let nextVersion: [SwiftSetting] = isNextVersion ? [.define("NEXT_VERSION")] : []
 
 let package = Package(
     name: "asm",
@@ -99,7 +94,7 @@ let package = Package(
 
         // 2: what components share
         component(
-            "Store", ["Domain", "SQLDatabase", "Failpoints", .logging, .crypto], more: nextVersion),
+            "Store", ["Domain", "SQLDatabase", "Failpoints", .logging, .crypto]),
         component("Archive", ["Domain", "Failpoints"]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         component("Mail", ["Domain", "Failpoints", "CCurl", .logging, .nioCore, .nioPosix]),
@@ -109,10 +104,10 @@ let package = Package(
         component(
             "ServiceLink",
             [
-                "Domain", "Observability", "TransportSecurity", .protobuf, .nioCore, .nioPosix, .nioSSL,
+                "Domain", "Observability", "TransportSecurity", "Failpoints", .protobuf, .nioCore, .nioPosix, .nioSSL,
                 .nioConcurrency, .logging, .lifecycle, .deque,
             ],
-            exclude: ["Contract/link.proto"], more: nextVersion),
+            exclude: ["Contract/link.proto"]),
         component(
             "ASMClient",
             [

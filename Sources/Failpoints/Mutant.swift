@@ -42,6 +42,9 @@
                 }
                 tell("This process makes a mistake on purpose: \(name)")
             }
+            if let word = environment("ASM_NEXT_VERSION"), !["", "0", "1"].contains(word) {
+                throw FailpointPlan.Mistake(description: "ASM_NEXT_VERSION: '\(word)'; expected 1 or 0.")
+            }
             do { ArmedFailpoints.shared.arm(try FailpointPlan(environment("ASM_FAILPOINT") ?? "")) } catch {
                 throw FailpointPlan.Mistake(description: "ASM_FAILPOINT: \(error)")
             }

@@ -1,3 +1,5 @@
+import Failpoints
+
 /// Which versions of the link's protocol a program speaks, and which one two programs agree on.
 ///
 /// Each end says the newest that it speaks and the oldest that it understands; they use the lower of the two newest. What
@@ -13,11 +15,12 @@ package struct LinkVersions: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// What this program speaks.
-    #if NEXT_VERSION
-        package static let ours = NextVersion.versions
-    #else
-        package static let ours = LinkVersions(oldest: 1, newest: 1)
-    #endif
+    package static let ours: LinkVersions = {
+        #if FAILPOINTS
+            if NextVersion.isRunning { return NextLink.versions }
+        #endif
+        return LinkVersions(oldest: 1, newest: 1)
+    }()
 
     /// What the peer's first frame says; one that names no oldest version speaks only one.
     init(_ hello: LinkHello) {

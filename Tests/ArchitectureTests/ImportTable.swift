@@ -45,7 +45,7 @@ enum ImportTable {
             mayImport: [],
             instead: "It makes and loads certificates; what listens or connects with them lies above it."),
         "ServiceLink": Row(
-            mayImport: ["Domain", "Observability", "TransportSecurity"],
+            mayImport: ["Domain", "Observability", "TransportSecurity", "Failpoints"],
             instead: "The link carries requests; ASMService answers them through the LinkService protocol."),
         "ASMClient": Row(
             mayImport: ["Domain"],

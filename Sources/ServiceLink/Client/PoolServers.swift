@@ -1,5 +1,6 @@
 import DequeModule
 import Domain
+import Failpoints
 import Foundation
 import Logging
 import NIOCore
@@ -287,8 +288,8 @@ extension PoolCore {
         if silence > TimeAmount(limits.pongWithin) { return leave(connection, because: .silent) }
         if connection.pingAt <= now {
             connection.pingAt = now + TimeAmount(limits.pingEvery)
-            #if NEXT_VERSION
-                speakAsNext(to: connection)
+            #if FAILPOINTS
+                if NextVersion.isRunning { speakAsNext(to: connection) }
             #endif
             // A server that is there may still be unable to serve: one that lost its database, or was superseded.
             if connection.server.state == .healthy {
@@ -324,13 +325,13 @@ extension PoolCore {
     }
 }
 
-#if NEXT_VERSION
+#if FAILPOINTS
     extension PoolCore {
         /// Says what only the next version knows; an older server must pass over the one and answer the other.
         fileprivate func speakAsNext(to connection: ServerConnection) {
-            connection.outbox.append(NextVersion.frame)
+            connection.outbox.append(NextLink.frame)
             let id = nextRequestID()
-            guard let request = NextVersion.request(id: id) else { return }
+            guard let request = NextLink.request(id: id) else { return }
             connection.ask(.status, request, id: id, until: now + TimeAmount(limits.pongWithin))
         }
     }

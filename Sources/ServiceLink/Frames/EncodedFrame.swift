@@ -25,8 +25,8 @@ struct EncodedFrame: Sendable {
 
     init(_ kind: Kind, _ message: some Message) throws {
         self.kind = kind
-        #if NEXT_VERSION
-            bytes = NextVersion.extended(try message.serializedBytes())
+        #if FAILPOINTS
+            bytes = NextLink.extended(try message.serializedBytes())
         #else
             bytes = try message.serializedBytes()
         #endif
@@ -34,8 +34,8 @@ struct EncodedFrame: Sendable {
 
     init(_ frame: LinkFrame) throws {
         kind = nil
-        #if NEXT_VERSION
-            bytes = NextVersion.extended(try frame.serializedBytes())
+        #if FAILPOINTS
+            bytes = NextLink.extended(try frame.serializedBytes())
         #else
             bytes = try frame.serializedBytes()
         #endif

@@ -1,4 +1,5 @@
 import Domain
+import Failpoints
 import Logging
 import NIOCore
 import Observability
@@ -78,8 +79,8 @@ final class LinkServerHandler: ChannelInboundHandler {
             if request.body == nil { answerUnsupported(request, connection) } else { batch.append(request) }
         case (.ping(let ping), .some(let connection)):
             connection.send(frame: LinkFrame.with { $0.pong = ping })
-            #if NEXT_VERSION
-                connection.outbox.append(NextVersion.frame)
+            #if FAILPOINTS
+                if NextVersion.isRunning { connection.outbox.append(NextLink.frame) }
             #endif
         case (.pong, .some): break
         case (.hello(let hello), nil): try greet(hello, context: context)

@@ -1,16 +1,15 @@
-#if NEXT_VERSION
-    import Foundation
+#if FAILPOINTS
+    import Failpoints
     import SQLDatabase
 
     /// The schema of the next version: it adds to the tables that every message goes through.
     ///
-    /// Only in the copy of the program that `make next-version` builds, with which rolling upgrades are tested. There
-    /// `ASM_NEXT_SCHEMA` asks for another one: `slow` takes three seconds between two of its changes, `contract` takes away
+    /// Only in debug builds, and brought only by a process that is told to be the next version. There `ASM_NEXT_SCHEMA` asks for another one: `slow` takes three seconds between two of its changes, `contract` takes away
     /// as well, as the version after the next would.
     enum NextSchema {
         static let migrations: [Migration] = {
             let number = Store.migrations.count + 1
-            return switch ProcessInfo.processInfo.environment["ASM_NEXT_SCHEMA"] {
+            return switch NextVersion.schema {
             case "slow": [slow(number)]
             case "contract":
                 [

@@ -1,3 +1,4 @@
+import Failpoints
 package import SQLDatabase
 
 extension Store {
@@ -39,11 +40,10 @@ extension Store {
     }
 
     private var migrator: Migrator {
-        #if NEXT_VERSION
-            Migrator(Self.migrations + NextSchema.migrations)
-        #else
-            Migrator(Self.migrations)
+        #if FAILPOINTS
+            if NextVersion.isRunning { return Migrator(Self.migrations + NextSchema.migrations) }
         #endif
+        return Migrator(Self.migrations)
     }
 }
 

@@ -67,12 +67,14 @@ final class Program: Sendable {
 
     deinit { signal(SIGKILL) }
 
-    /// Which of the two programs that are built for the tests.
+    /// As which version the program runs.
     enum Version: Sendable {
         /// The one that is tested.
         case current
-        /// A copy that speaks the next version of the link and brings the next schema (`make next-version`).
+        /// The one after it, which speaks the next version of the link and brings the next schema.
         case next
+
+        var environment: [String: String] { self == .next ? ["ASM_NEXT_VERSION": "1"] : [:] }
     }
 
     /// Runs `asm` to its end.
@@ -84,22 +86,22 @@ final class Program: Sendable {
         return try await program.ended(within: limit)
     }
 
-    /// Starts the `asm` that was built with these tests.
+    /// Starts the `asm` that is tested.
     static func asm(
         _ arguments: [String], as version: Version = .current, environment: [String: String] = [:],
         input: [UInt8] = []
     ) async throws -> Program {
         let name = "asm " + arguments.prefix { !$0.hasPrefix("-") }.joined(separator: " ")
         return try await Program(
-            name, path: asmPath(version), arguments, environment: environment, input: input)
+            name, path: asmPath(), arguments, environment: version.environment.merging(environment) { $1 },
+            input: input)
     }
 
-    /// Where the `asm` is that was built with these tests.
-    static func asmPath(_ version: Version = .current) throws -> String {
+    /// Where the `asm` is: the one that `ASM_TEST_BINARY` names, or the one that was built with these tests.
+    static func asmPath() throws -> String {
+        if let named = ProcessInfo.processInfo.environment["ASM_TEST_BINARY"], !named.isEmpty { return named }
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let folder = URL(fileURLWithPath: tests).deletingLastPathComponent()
-        let build = folder.deletingLastPathComponent().deletingLastPathComponent()
-        let path = version == .next ? build.path + "/next-version/asm" : folder.path + "/asm"
+        let path = URL(fileURLWithPath: tests).deletingLastPathComponent().path + "/asm"
         guard FileManager.default.isExecutableFile(atPath: path) else {
             throw Failure(description: "There is no \(path): build it with `make build-tests`.")
         }

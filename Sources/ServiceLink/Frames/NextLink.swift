@@ -1,10 +1,11 @@
-#if NEXT_VERSION
+#if FAILPOINTS
+    import Failpoints
     import SwiftProtobuf
 
     /// What the next version adds to the link: one field more on everything, one kind of frame and one kind of request more.
     ///
-    /// Only in the copy of the program that `make next-version` builds, with which rolling upgrades are tested.
-    enum NextVersion {
+    /// Only in debug builds, and said only by a process that is told to be the next version.
+    enum NextLink {
         static let versions = LinkVersions(oldest: 1, newest: 2)
 
         /// Numbers that no version uses.
@@ -12,9 +13,10 @@
         private static let frameKind = 1_001
         private static let requestKind = 1_002
 
-        /// A message's bytes with one field more.
+        /// A message's bytes, with one field more where this process is the next version.
         static func extended(_ bytes: [UInt8]) -> [UInt8] {
-            bytes + lengthDelimited(field, Array("said by the next version".utf8))
+            guard NextVersion.isRunning else { return bytes }
+            return bytes + lengthDelimited(field, Array("said by the next version".utf8))
         }
 
         /// A frame of a kind that this version does not know.
