@@ -25,20 +25,22 @@ TEST_PACKAGES := postgresql haproxy chromium chromium-driver fonts-noto-core fon
 	util-linux patroni python3-etcd etcd-server nftables iproute2 libfaketime strace
 PROTO_PACKAGES := protobuf-compiler
 
-# A run that hangs fails: each of the runs of `make test` stays below 40 minutes.
-TEST_MINUTES := 40
+# A run that hangs fails: each of the runs of `make test` stays far below this.
+TEST_MINUTES := 30
 # More at once, each with connections of its own, and two cores do not keep the deadlines that are tested.
 TESTS_AT_ONCE := 3
-TEST_LOG := .build/test.log
+# Each part of the tests keeps its log here, and how long its tests took, as PART.log and PART.times.
+TEST_LOGS := .build/tests
+# Nothing reads an index or a debugger's information of the tests; a crash names its functions without them.
+TEST_BUILD := --disable-xctest --disable-index-store -debug-info-format none
 # The Swift runtime goes into the program, so that a server needs no Swift.
 RELEASE := -c release --static-swift-stdlib
 PREFIX ?= /usr/local
 VENV := .build/venv
-NEXT_VERSION := .build/next-version/asm
 LINTED := Package.swift Sources Tests
 # Rows of the failover matrix: `make test` runs the short selection, `make failover` those in ROWS or all of them.
 ROWS ?=
-FAILOVER_SHORT := f01 f04 f06 f08 f09 f14 f39 f50
+FAILOVER_SHORT := f01 f06 f08 f09 f14 f39
 FAILOVER_ELSEWHERE := OutageTests|LostAnswerTests|NoStickinessTests|UnrulyStreamTests|DatabaseDiskTests|BadNetworkTests
 FAILOVER_MINUTES := 60
 FAILOVER_RESULTS := .build/failover
@@ -54,7 +56,7 @@ run: deps release ## Build, and run everything in one process with a demonstrati
 	"$$(swift build $(RELEASE) --show-bin-path)/asm" up --data $(DATA) --web-port $(WEB_PORT) --demo
 
 .PHONY: test
-test: test-deps lint build-tests check ## Install what is missing, build, and pass every test.
+test: test-deps lint build-tests release check ## Install what is missing, build, and pass every test.
 
 .PHONY: build
 build: deps ## Build for development.
@@ -70,45 +72,53 @@ install: release ## Build, and install the program as $(PREFIX)/bin/asm (DESTDIR
 	install -D -m 755 --strip "$$(swift build $(RELEASE) --show-bin-path)/asm" "$(DESTDIR)$(PREFIX)/bin/asm"
 
 .PHONY: build-tests
-build-tests: deps $(NEXT_VERSION)
-	swift build --build-tests
+build-tests: deps
+	swift build --build-tests $(TEST_BUILD)
 
-.PHONY: next-version
-next-version: build-tests ## Build the copy of the program that speaks the next version, for tests of rolling upgrades.
-
-# Built where everything else is, so that only what differs and what depends on it is compiled twice; the build that
-# follows brings this version back.
-$(NEXT_VERSION): Package.swift $(shell find Sources -type f)
-	ASM_BUILD_NEXT_VERSION=1 swift build --product asm
-	install -D -m 755 "$$(swift build --show-bin-path)/asm" $@
-
-# The log must end with a run of at least one test that passed: a runner that crashed or found nothing fails here.
+# Runs tests as the part $(1), those that the options $(2) choose. The log must end with a run of at least one test that
+# passed: a runner that crashed or found nothing fails here.
 define run_tests
-	@mkdir -p $(dir $(TEST_LOG))
-	timeout --kill-after=30s $(TEST_MINUTES)m \
-		swift test --skip-build --disable-xctest $(1) 2>&1 | tee $(TEST_LOG) \
-		|| { echo "make: the tests failed, crashed or took longer than $(TEST_MINUTES) minutes" >&2; exit 1; }
-	@grep -qE 'Test run with [1-9][0-9]* tests? .*passed' $(TEST_LOG) \
-		|| { echo "make: no test was run" >&2; exit 1; }
+	@mkdir -p $(TEST_LOGS)
+	@rm -f $(TEST_LOGS)/$(1).times
+	ASM_TEST_TIMES=$(CURDIR)/$(TEST_LOGS)/$(1).times timeout --kill-after=30s $(TEST_MINUTES)m \
+		swift test --skip-build $(TEST_BUILD) $(2) 2>&1 \
+		| tee $(TEST_LOGS)/$(1).log \
+		|| { echo "make: tests failed, crashed or took longer than $(TEST_MINUTES) minutes: $(1)" >&2; exit 1; }
+	@grep -qE 'Test run with [1-9][0-9]* tests? .*passed' $(TEST_LOGS)/$(1).log \
+		|| { echo "make: no test was run: $(1)" >&2; exit 1; }
+	@if [[ -s $(TEST_LOGS)/$(1).times ]]; then \
+		echo 'The slowest tests, in seconds:'; sort -rn $(TEST_LOGS)/$(1).times | sed -n 1,10p; \
+	fi
 endef
 
-# Tests of the whole system measure gaps in time, so they run when nothing else does.
+SEVERAL := --experimental-maximum-parallelization-width $(TESTS_AT_ONCE)
+WHOLE_SYSTEM := ^SystemTests\.(SystemTests|TimedTests|ReleaseTests)
+
+# First what runs in this process, and single commands; then the whole system in processes; alone what measures less than
+# a second; last what users run, from the release build.
 .PHONY: check
 check: ## Run the tests that are built; FILTER=NAME runs some of them.
 ifdef FILTER
-	$(call run_tests,--filter '$(FILTER)')
+	$(call run_tests,chosen,--filter '$(FILTER)' $(SEVERAL))
 else
-	$(call run_tests,--skip SystemTests --skip FailoverTests \
-		--experimental-maximum-parallelization-width $(TESTS_AT_ONCE))
-	$(call run_tests,--filter SystemTests)
-	@$(MAKE) failover-short
+	$(call run_tests,parts,--skip '$(WHOLE_SYSTEM)' --skip FailoverTests $(SEVERAL))
+	$(call run_tests,system,--filter '^SystemTests\.SystemTests' $(SEVERAL))
+	$(call run_tests,timed,--filter '^SystemTests\.TimedTests')
+	@$(MAKE) check-release
 endif
+
+.PHONY: check-release
+check-release: export ASM_TEST_BINARY = $(shell swift build $(RELEASE) --show-bin-path)/asm
+check-release: export ASM_FAILOVER_BINARY = $(ASM_TEST_BINARY)
+check-release: ## Run the tests of what users run on the release build: every command, the watch, the link's fuzzer, rows of the failover suite.
+	$(call run_tests,release,--filter '^SystemTests\.ReleaseTests|LinkFuzzTests')
+	@$(MAKE) failover-short
 
 # Namespaces need root. Continuous integration must not leave rows out unnoticed.
 .PHONY: failover-short
 failover-short:
 	@if unshare --net --mount --pid --fork true 2>/dev/null; then \
-		$(MAKE) failover-rows ROWS="$(FAILOVER_SHORT)" FAILOVER_RESULTS=.build/failover-short FAILOVER_MINUTES=12; \
+		$(MAKE) failover-rows ROWS="$(FAILOVER_SHORT)" FAILOVER_RESULTS=.build/failover-short FAILOVER_MINUTES=15; \
 	else \
 		echo "make: not run, because network namespaces need root: failover rows $(FAILOVER_SHORT)" >&2; \
 		[[ "$${CI:-}" != true ]]; \
@@ -132,7 +142,7 @@ endif
 .PHONY: failover-elsewhere
 failover-elsewhere:
 	@mkdir -p $(FAILOVER_RESULTS)
-	@timeout --kill-after=30s $(TEST_MINUTES)m swift test --skip-build --disable-xctest \
+	@timeout --kill-after=30s $(TEST_MINUTES)m swift test --skip-build $(TEST_BUILD) \
 		--filter '$(FAILOVER_ELSEWHERE)' > $(FAILOVER_RESULTS)/elsewhere.log 2>&1 \
 		|| { grep -E '✘|↳' $(FAILOVER_RESULTS)/elsewhere.log; echo "make: process tests of rows failed" >&2; exit 1; }
 
@@ -144,7 +154,7 @@ failover-rows:
 	ASM_FAILOVER_RESULTS=$(CURDIR)/$(FAILOVER_RESULTS) \
 	setpriv --pdeathsig KILL -- timeout --kill-after=30s $(FAILOVER_MINUTES)m \
 		setpriv --pdeathsig TERM -- $(PRIVATE_NETWORK) \
-		swift test --skip-build --disable-xctest --filter "FailoverTests.*/($${rows:-f[0-9]+})\(\)" 2>&1 \
+		swift test --skip-build $(TEST_BUILD) --filter "FailoverTests.*/($${rows:-f[0-9]+})\(\)" 2>&1 \
 		| tee $(FAILOVER_RESULTS)/log \
 		|| { echo "make: failover rows failed, or took longer than $(FAILOVER_MINUTES) minutes" >&2; exit 1; }
 	@grep -qE 'Test run with [1-9][0-9]* tests? .*passed' $(FAILOVER_RESULTS)/log \

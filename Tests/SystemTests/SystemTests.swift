@@ -1,5 +1,15 @@
 import Testing
 
-/// Tests with real processes, one after another: they take the machine for themselves and measure time.
-@Suite("The whole system", .serialized)
+@testable import SystemSupport
+
+/// Tests of the whole system with real processes. They wait more than they work, so `make test` runs several at once.
+@Suite("The whole system", .timeNoted)
 enum SystemTests {}
+
+/// Tests of the whole system that measure less than a second, and so have the machine for themselves.
+@Suite("The whole system, timed", .serialized, .timeNoted)
+enum TimedTests {}
+
+/// Tests of single commands, which need no other process for long.
+@Suite("Commands", .timeNoted)
+enum CommandTests {}

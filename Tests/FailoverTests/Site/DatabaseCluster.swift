@@ -203,15 +203,35 @@ final class DatabaseCluster: Sendable {
 
     @discardableResult
     private func until<Value>(_ what: String, _ pick: ([Member]) -> Value?) async throws -> Value {
-        let end = ContinuousClock.now + Self.settleTime
+        var end = ContinuousClock.now + Self.settleTime
         var last: [Member] = []
+        var copied = 0
         while ContinuousClock.now < end {
             last = await members()
             if let value = pick(last) { return value }
+            // A standby that is still being copied comes, however long a busy machine takes.
+            let size = dataBytes()
+            if last.contains(where: { $0.state == "creating replica" }), size != copied {
+                end = .now + Self.settleTime
+            }
+            copied = size
             try await Task.sleep(for: .milliseconds(250))
         }
         let tails = programs.withLock { Array($0.values) }.map(\.tail).joined(separator: "\n")
         throw NotInTime(what: "\(what) (\(last))\n\(tails)", limit: Self.settleTime)
+    }
+
+    /// How large the files of all databases are.
+    private func dataBytes() -> Int {
+        Host.databases.reduce(0) { sum, host in
+            let data = URL(fileURLWithPath: folder + "/\(host.name)/data")
+            let files = FileManager.default.enumerator(at: data, includingPropertiesForKeys: [.fileSizeKey])
+            return sum
+                + (files?.compactMap { file in
+                    // A file that is gone meanwhile has no size.
+                    try? (file as? URL)?.resourceValues(forKeys: [.fileSizeKey]).fileSize
+                }.reduce(0, +) ?? 0)
+        }
     }
 
     /// Changes a setting of the whole cluster at run time.

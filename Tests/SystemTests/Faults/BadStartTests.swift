@@ -26,7 +26,7 @@ func expectFailure(
     }
 }
 
-extension SystemTests {
+extension CommandTests {
     @Suite("Commands that cannot do what they should", .serialized)
     struct BadStartTests {
         @Test(

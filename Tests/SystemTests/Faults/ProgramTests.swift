@@ -3,7 +3,7 @@ import Testing
 
 @testable import SystemSupport
 
-extension SystemTests {
+extension CommandTests {
     @Suite("The programs that tests start")
     struct ProgramTests {
         @Test("a program that has ended leaves no open file behind", .timeLimit(.minutes(1)))

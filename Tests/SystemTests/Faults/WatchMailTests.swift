@@ -5,7 +5,7 @@ import Testing
 
 @testable import SystemSupport
 
-extension SystemTests {
+extension TimedTests {
     @Suite("What the watch mails", .serialized)
     struct WatchMailTests {
         /// Settings as an administrator keeps them, with numbers as numbers.
@@ -149,7 +149,7 @@ extension SystemTests {
 
         /// Waits until the watch has looked so many times more.
         private static func untilRounds(_ count: Int, _ folder: String) async throws {
-            try await WatchTests.untilRounds(count, folder + "/status.json")
+            try await SystemTests.WatchTests.untilRounds(count, folder + "/status.json")
         }
     }
 }

@@ -5,7 +5,7 @@ import TransportSecurity
 
 @testable import SystemSupport
 
-extension SystemTests {
+extension CommandTests {
     @Suite("asm certificates", .serialized)
     struct CertificatesCommandTests {
         @Test(

@@ -5,7 +5,7 @@ import TransportSecurity
 
 @testable import SystemSupport
 
-extension SystemTests {
+extension CommandTests {
     @Suite("Plain text only where it is allowed by name", .serialized)
     struct PlainTextTests {
         @Test(
