@@ -104,7 +104,8 @@ let package = Package(
         component(
             "ServiceLink",
             [
-                "Domain", "Observability", "TransportSecurity", "Failpoints", .protobuf, .nioCore, .nioPosix, .nioSSL,
+                "Domain", "Observability", "TransportSecurity", "Failpoints", .protobuf, .nioCore, .nioPosix,
+                .nioSSL,
                 .nioConcurrency, .logging, .lifecycle, .deque,
             ],
             exclude: ["Contract/link.proto"]),

@@ -62,6 +62,39 @@ struct LinkPoolTests {
         }
     }
 
+    @Test("says that nothing is known when a token is void only at the second attempt")
+    func voidAtTheSecondAttempt() async throws {
+        let servers = try await [TestServer(TestService()), TestServer(TestService())]
+        try await withPool(of: servers) { pool, _ in
+            try await eventually("both are healthy") { pool.areHealthy(2) }
+            let void = LinkRefused(Refusal(.unauthenticated, "Void."))
+            servers[0].service.follow { _ in .nothing }
+            servers[1].service.follow { _ in .body(.refused(void)) }
+            let known = servers[0].service.seen.value.count
+            async let codes = withTaskGroup(of: Refusal.Code?.self) { tasks in
+                for _ in 0..<20 {
+                    tasks.addTask {
+                        do {
+                            _ = try await pool.echo("a")
+                            return nil
+                        } catch {
+                            return (error as? Refusal)?.code
+                        }
+                    }
+                }
+                return await tasks.reduce(into: [Refusal.Code?]()) { $0.append($1) }
+            }
+            await servers[0].service.seen.until { $0.count >= known + 10 }
+
+            await servers[0].server.closeAtOnce()
+
+            // Half of them had been given to the server that died.
+            let all = await codes
+            #expect(all.count { $0 == .unavailable } == 10, "\(all)")
+            #expect(all.count { $0 == .unauthenticated } == 10, "\(all)")
+        }
+    }
+
     @Test("asks the next server when one answers unavailable, and comes back to it when it is well again")
     func leavesRefusingServers() async throws {
         let servers = try await [TestServer(TestService()), TestServer(TestService())]

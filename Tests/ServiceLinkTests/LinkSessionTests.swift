@@ -167,7 +167,7 @@ struct LinkSessionTests {
         }
     }
 
-    @Test("ends when a server says that its token is void, with its messages")
+    @Test("ends when a server says that its token is void; of a message on its way it says that nothing is known")
     func ends() async throws {
         try await withSession { pool, session, sink, _, victim, _ in
             victim.service.follow { request in
@@ -185,7 +185,8 @@ struct LinkSessionTests {
                 })
             await sink.events.until { $0.last == .ended(.unauthenticated) }
             await results.until { $0.count == 1 }
-            #expect(results.value.first?.refusal?.code == .unauthenticated)
+            // It may be stored: a client that believed in a final refusal would let people write it twice.
+            #expect(results.value.first?.refusal?.code == .unavailable)
 
             victim.service.follow { _ in .body(.refused(LinkRefused(Refusal(.unauthenticated, "Void.")))) }
             let other = TestSink()

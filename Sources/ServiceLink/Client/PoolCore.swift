@@ -199,6 +199,16 @@ final class PoolCore: @unchecked Sendable {
         .tooManyRequests, "Too many requests are waiting for an answer.", retryAfterMilliseconds: 1_000)
 }
 
+extension Refusal {
+    /// What the last attempt's refusal says of the request.
+    ///
+    /// A void token says nothing of what an earlier attempt has stored: then the outcome is unknown. Every other refusal
+    /// is made after looking whether the request was stored.
+    func afterAttempts(_ count: Int) -> Refusal {
+        count > 1 && code == .unauthenticated ? PoolCore.unavailable : self
+    }
+}
+
 /// What a pool counts.
 struct PoolCounters: Sendable {
     let requests: Counter

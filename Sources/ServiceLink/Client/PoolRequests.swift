@@ -64,7 +64,7 @@ extension PoolCore {
             // An older server among newer ones, as during an upgrade: another one may know the request.
             case .unsupported where request.attempts < servers.count && servers.count > 1:
                 retry(request, isFree: true)
-            default: finish(request, .failure(refusal))
+            default: finish(request, .failure(refusal.afterAttempts(request.attempts)))
             }
         case .some(let body): finish(request, .success(body))
         case nil: finish(request, .failure(Self.notUnderstood))

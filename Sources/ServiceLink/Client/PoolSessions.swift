@@ -59,7 +59,10 @@ extension PoolCore {
     private func end(_ session: SessionState, _ refusal: Refusal) {
         session.phase = .closed
         session.sink = nil
-        for send in Array(session.sends) { finish(send, .failure(refusal)) }
+        // What a server was given may be stored: only what never left is refused for good.
+        for send in Array(session.sends) {
+            finish(send, .failure(send.attempts > 0 ? Self.unavailable : refusal))
+        }
     }
 
     // MARK: Attaching
@@ -246,7 +249,9 @@ extension PoolCore {
         case .refused(let refused):
             guard send.attemptID == id else { return }
             let refusal = Refusal(refused)
-            guard refusal.code == .unavailable else { return finish(send, .failure(refusal)) }
+            guard refusal.code == .unavailable else {
+                return finish(send, .failure(refusal.afterAttempts(send.attempts)))
+            }
             leave(connection, because: .refusing(refusal.message))
             moveFurther(send.session, from: connection)
         default: finish(send, .failure(Self.notUnderstood))
