@@ -84,7 +84,7 @@ struct StorePlanTests {
 }
 
 /// Passes everything on, and keeps the statements.
-private final class RecordingDatabase: SQLDatabase {
+final class RecordingDatabase: SQLDatabase {
     private let database: any SQLDatabase
     private let kept = Mutex<[SQL]>([])
 

@@ -9,6 +9,7 @@ extension Store {
             sqlite: schema1(blob: "blob", fill: { _ in "" })),
         clusterMigration,
         Migration(number: 3, name: "events", .expands, sql: eventSchema),
+        urgentMigration,
     ]
 
     /// Brings the database to this version's schema; safe to call on every start and by several servers at once.
