@@ -2,6 +2,7 @@
 // the first unread line above.
 
 import { byId } from "./dom.js";
+import { contentBox, isLarge, slackPixels } from "./reading.js";
 
 const button = byId("jump");
 
@@ -47,12 +48,13 @@ export class JumpButton {
     button.hidden = false;
   }
 
-  /** Where a line is: -1 above the screen, 1 below it, 0 on it at least in part. */
+  /** Where a line is: -1 above the screen, 1 below it, 0 on it; one that is cut off by an edge is beyond that edge. */
   #side(number) {
     const row = this.#rows.get(number);
     if (!row) return -1;
     const screen = this.#screen.getBoundingClientRect();
-    const box = row.getBoundingClientRect();
-    return box.bottom <= screen.top ? -1 : box.top >= screen.bottom ? 1 : 0;
+    const box = contentBox(row);
+    if (isLarge(box, screen)) return box.bottom <= screen.top ? -1 : box.top >= screen.bottom ? 1 : 0;
+    return box.top < screen.top - slackPixels ? -1 : box.bottom > screen.bottom + slackPixels ? 1 : 0;
   }
 }

@@ -12,7 +12,8 @@ const seenMilliseconds = 1_000;
 const lookMilliseconds = 250;
 /** Higher than this part of the screen, a message need not fit on it as a whole. */
 const largePart = 0.75;
-const slackPixels = 2;
+/** Edges are not drawn on whole pixels. */
+export const slackPixels = 2;
 
 export class Reading {
   #screen;
@@ -83,7 +84,17 @@ export function isInFront() {
 
 function isInSight(row, screen) {
   if (row.querySelector(".show-all[aria-expanded='false']")) return false;
-  const box = (row.lastElementChild ?? row).getBoundingClientRect();
+  const box = contentBox(row);
   const showsEnd = box.bottom <= screen.bottom + slackPixels && box.bottom >= screen.top;
-  return showsEnd && (box.top >= screen.top - slackPixels || box.height > screen.height * largePart);
+  return showsEnd && (box.top >= screen.top - slackPixels || isLarge(box, screen));
+}
+
+/** Where a line's message is, without the labels above it. */
+export function contentBox(row) {
+  return (row.lastElementChild ?? row).getBoundingClientRect();
+}
+
+/** Whether a message is too high to be on screen as a whole. */
+export function isLarge(box, screen) {
+  return box.height > screen.height * largePart;
 }

@@ -89,7 +89,8 @@ export class Store extends EventTarget {
   async open(id) {
     const thread = this.threads.get(id) ?? (await this.#fetchThread(id));
     await Promise.all([thread.detailed ? null : this.refreshDetails(id), this.load(id)]);
-    if (thread.unread > 0) await this.loadBackTo(id, thread.read + 1 - contextEntries);
+    // When this fails, the conversation can be shown all the same: what is unread above is offered there.
+    if (thread.unread > 0) await this.loadBackTo(id, thread.read + 1 - contextEntries).catch(() => {});
     return thread;
   }
 

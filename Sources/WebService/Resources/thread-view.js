@@ -182,8 +182,7 @@ export class ThreadView {
   /** Stays at the end, but lets no line leave the screen that came while nobody looked, or faster than one can read. */
   #follow() {
     const end = history.scrollHeight - history.clientHeight;
-    const first = this.#firstUnread();
-    const row = first === null ? null : this.#rowFrom(first);
+    const row = this.#firstUnreadOnScreen();
     if (!row || end <= this.#landing(row)) return this.scrollToEnd();
     this.#scrollTo(Math.max(history.scrollTop, this.#landing(row)));
     this.#atEnd = this.#isAtEnd();
@@ -194,16 +193,27 @@ export class ThreadView {
   #firstUnread() {
     const { thread } = this;
     if (!thread.loaded || thread.unread === 0) return null;
-    let number = Math.max(thread.read + 1, thread.floor);
+    let number = thread.read + 1;
     while (number <= thread.lastNumber && this.#isDone(number)) number += 1;
     return number <= thread.lastNumber ? number : null;
+  }
+
+  /** The first such line that is not above the screen: those were skipped, and stay where they are. */
+  #firstUnreadOnScreen() {
+    const { thread } = this;
+    const { top } = history.getBoundingClientRect();
+    for (let number = this.#firstUnread() ?? Infinity; number <= thread.lastNumber; number += 1) {
+      const row = this.#rows.get(number);
+      if (row && !this.#isDone(number) && row.getBoundingClientRect().bottom > top) return row;
+    }
+    return null;
   }
 
   /** Whether an entry keeps nobody from having read what follows: it was seen, is one's own, or shows nothing. */
   #isDone(number) {
     const { thread } = this;
     const entry = thread.entries.get(number);
-    if (!entry) return thread.isAbsent(number);
+    if (!entry) return thread.isAbsent(number) || (number < thread.floor && !thread.hasOlder);
     return thread.seen.has(number) || entry.author === thread.me || this.#rows.get(number)?.hidden === true;
   }
 
@@ -307,7 +317,7 @@ export class ThreadView {
 
   /** When the keyboard of a phone appears, the end stays in sight. */
   #stay() {
-    if (this.thread && this.#atEnd) this.#scrollTo(history.scrollHeight);
+    if (this.thread?.loaded && this.#atEnd) this.#follow();
     this.#showJump();
   }
 

@@ -72,6 +72,8 @@ export class Thread {
 
   /** Takes over a page of history that joins what is loaded. */
   takePage(entries, { hasOlder } = {}) {
+    // What lies between the last one known and this page may never come here.
+    if (entries[0]?.number > this.lastNumber + 1) this.urgent.isDoubtful = true;
     const recalls = [];
     for (const entry of entries) {
       if (this.entries.has(entry.number)) continue;
@@ -91,6 +93,7 @@ export class Thread {
     this.#absent.clear();
     this.loaded = false;
     this.floor = this.top = 0;
+    this.urgent.forgetEntries();
   }
 
   /** The log is another one, in which the numbers known so far mean nothing; what is shown stays until the next head. */
@@ -191,11 +194,10 @@ export class Thread {
     }
   }
 
-  /** This user has read up to here, on this device or another; own entries that follow are read as well. */
+  /** This user has read up to here, on this device or another. */
   markRead(number) {
     if (number <= this.read) return false;
     this.read = number;
-    while (this.entries.get(this.read + 1)?.author === this.me) this.read += 1;
     for (const seen of this.seen) if (seen <= this.read) this.seen.delete(seen);
     this.urgent.readTo(this.read, this);
     return true;

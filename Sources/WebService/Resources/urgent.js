@@ -2,15 +2,17 @@
 //
 // Some are known by their numbers; of others only the server's count is, since their entries are not here. Where an event
 // concerns one that may or may not be counted, `isDoubtful` says that the server must be asked again. Until it has
-// answered the count is too high rather than too low.
+// answered the count is too high rather than too low. Tests/Browser/urgent_model.js tries it against a server's truth.
 
 export class UnreadUrgent {
   isDoubtful = false;
 
   #known = new Set();
-  /** Counted by the server between `#first` and `#upTo`, beyond those that are known. */
+  /** Counted by the server beyond those that are known; the lowest number that they can have is `#first`. */
   #unknown = 0;
   #first = 0;
+  /** The server's count covers what comes after `#from` up to `#upTo`. */
+  #from = 0;
   #upTo = 0;
   #lastRecall = 0;
 
@@ -41,6 +43,7 @@ export class UnreadUrgent {
     }
     this.#unknown = Math.max(0, urgentUnread - here);
     this.#first = firstUnreadUrgent ?? 0;
+    this.#from = read;
     this.#upTo = lastNumber;
     this.isDoubtful = this.#unknown > 0 && this.#lastRecall > lastNumber;
     this.readTo(thread.read, thread);
@@ -65,15 +68,31 @@ export class UnreadUrgent {
   /** A message was taken back; `message` is what was known of it. */
   recalled({ number, of }, message) {
     this.#lastRecall = Math.max(this.#lastRecall, number);
-    if (this.#known.delete(of) || this.#unknown === 0) return;
-    const wasCounted = of >= this.#first && of <= this.#upTo && number > this.#upTo;
-    if (wasCounted && message?.kind !== "message") this.isDoubtful = true;
+    const wasKnown = this.#known.delete(of);
+    if (of <= this.#from || of > this.#upTo) return;
+    if (number <= this.#upTo) {
+      // The server had left it out already, while this page may have taken it for one of those that were counted.
+      this.isDoubtful = true;
+    } else if (!wasKnown && this.#unknown > 0 && of >= this.#first && message?.kind !== "message") {
+      this.isDoubtful = true;
+    }
+  }
+
+  /** The entries are here no more: which of those that were counted had been taken back is no longer told. */
+  forgetEntries() {
+    for (const number of this.#known) {
+      if (number > this.#upTo) continue;
+      this.#known.delete(number);
+      this.#unknown += 1;
+      this.#first = Math.min(this.#first || number, number);
+      this.isDoubtful = true;
+    }
   }
 
   /** The log is another one. */
   reset() {
     this.#known.clear();
-    this.#unknown = this.#first = this.#upTo = this.#lastRecall = 0;
+    this.#unknown = this.#first = this.#from = this.#upTo = this.#lastRecall = 0;
     this.isDoubtful = false;
   }
 }
