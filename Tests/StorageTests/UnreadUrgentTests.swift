@@ -120,7 +120,6 @@ struct UnreadUrgentTests {
                     (0..<500).map { test.message("\(start) \($0)", in: thread, by: test.alice) })
             }
             try await test.warn("urgent", in: thread, by: test.alice)
-            try await database.query("ANALYZE entry")
             recorder.forget()
 
             #expect(try await test.urgent(thread, by: test.bob) == [1, 4_002])
@@ -128,7 +127,9 @@ struct UnreadUrgentTests {
                 $0.rendered(for: database.engine).text.contains("priority > 0")
             }
             #expect(statements.count == 2)
-            for statement in statements {
+            // A young table's plans are made without statistics.
+            for (index, statement) in (statements + statements).enumerated() {
+                if index == statements.count { try await database.query("ANALYZE entry") }
                 let explain: SQL = database.engine == .postgres ? "EXPLAIN " : "EXPLAIN QUERY PLAN "
                 let column = database.engine == .postgres ? 0 : 3
                 let plan = try await database.query(explain + statement).map { try $0.string(column) }
