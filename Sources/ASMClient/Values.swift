@@ -158,7 +158,13 @@ public struct ThreadSummary: Hashable, Sendable {
     public let isClosed: Bool
     public let lastNumber: Int64
     public let lastPosition: Int64
+    /// Of the last entry that people see, by which the inbox is ordered: `lastPosition` moves with receipts too.
+    public let lastShownPosition: Int64
     public let unread: Int64
+    /// Urgent messages of others among the unread, at most 100; nil where the server does not say.
+    public let urgentUnread: Int64?
+    /// The number of the oldest unread urgent one.
+    public let firstUnreadUrgent: Int64?
     public let delivered: Int64
     public let read: Int64
     /// At most the first ten of `participantCount`.

@@ -212,6 +212,17 @@ class Messenger:
         else:
             box.send_keys(Keys.ENTER)
 
+    def read_on(self):
+        """Goes to what is unread above, or else to the end, when there was time to see what is on screen; answers True."""
+        if time.monotonic() - getattr(self, "read_at", 0.0) > 1.5:
+            self.read_at = time.monotonic()
+            above = self.visible("#jump:not(.below)")
+            if above:
+                above.click()
+            else:
+                self.script("document.getElementById('history').scrollTop = 1e9")
+        return True
+
     def expand_all(self):
         self.script("document.querySelectorAll(\"#entries .show-all[aria-expanded='false']\").forEach((b) => b.click())")
 

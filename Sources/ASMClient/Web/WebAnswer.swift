@@ -169,7 +169,10 @@ package enum WebAnswer {
         guard let id else { throw scanner.fault("a thread has no id") }
         return ThreadSummary(
             id: ThreadID(id), subject: subject, isClosed: isClosed, lastNumber: numbers["lastNumber"] ?? 0,
-            lastPosition: numbers["lastPosition"] ?? 0, unread: numbers["unread"] ?? 0,
+            lastPosition: numbers["lastPosition"] ?? 0,
+            lastShownPosition: numbers["lastShownPosition"] ?? last?.position ?? 0,
+            unread: numbers["unread"] ?? 0,
+            urgentUnread: numbers["urgentUnread"], firstUnreadUrgent: numbers["firstUnreadUrgent"],
             delivered: numbers["delivered"] ?? 0, read: numbers["read"] ?? 0, participants: people,
             participantCount: numbers["participantCount"].map(Int.init) ?? people.count,
             last: last.flatMap(Entry.init))

@@ -38,6 +38,9 @@ extension LinkThread {
         participants = view.participants.map { LinkParticipant($0) }
         participantCount = UInt32(clamping: view.participantCount)
         if let entry = view.last { last = LinkEntry(entry) }
+        urgentUnread = UInt32(clamping: view.urgent.count)
+        firstUnreadUrgent = view.urgent.first ?? 0
+        lastShownPosition = view.thread.lastShownPosition
     }
 }
 

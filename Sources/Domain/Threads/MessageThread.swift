@@ -7,15 +7,19 @@ package struct MessageThread: Sendable, Hashable {
     package let isClosed: Bool
     package let lastNumber: EntryNumber
     package let lastPosition: LogPosition
+    /// Of the last entry that people see: `lastPosition` moves with receipts too.
+    package let lastShownPosition: LogPosition
 
     package init(
-        id: ID, subject: Sealed<String>, isClosed: Bool, lastNumber: EntryNumber, lastPosition: LogPosition
+        id: ID, subject: Sealed<String>, isClosed: Bool, lastNumber: EntryNumber, lastPosition: LogPosition,
+        lastShownPosition: LogPosition
     ) {
         self.id = id
         self.subject = subject
         self.isClosed = isClosed
         self.lastNumber = lastNumber
         self.lastPosition = lastPosition
+        self.lastShownPosition = lastShownPosition
     }
 }
 

@@ -1003,6 +1003,28 @@ package nonisolated struct LinkThread: @unchecked Sendable {
   /// Clears the value of `last`. Subsequent reads from it will return its default value.
   package mutating func clearLast() {_uniqueStorage()._last = nil}
 
+  /// at most 100 are counted; absent from a server that does not count them
+  package var urgentUnread: UInt32 {
+    get {_storage._urgentUnread ?? 0}
+    set {_uniqueStorage()._urgentUnread = newValue}
+  }
+  /// Returns true if `urgentUnread` has been explicitly set.
+  package var hasUrgentUnread: Bool {_storage._urgentUnread != nil}
+  /// Clears the value of `urgentUnread`. Subsequent reads from it will return its default value.
+  package mutating func clearUrgentUnread() {_uniqueStorage()._urgentUnread = nil}
+
+  /// 0: none
+  package var firstUnreadUrgent: Int64 {
+    get {_storage._firstUnreadUrgent}
+    set {_uniqueStorage()._firstUnreadUrgent = newValue}
+  }
+
+  /// by which the inbox is ordered; 0 from a server that does not say it
+  package var lastShownPosition: Int64 {
+    get {_storage._lastShownPosition}
+    set {_uniqueStorage()._lastShownPosition = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -3301,7 +3323,7 @@ nonisolated extension LinkInbox: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension LinkThread: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Thread"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}subject\0\u{1}closed\0\u{3}last_number\0\u{3}last_position\0\u{1}delivered\0\u{1}read\0\u{1}unread\0\u{1}participants\0\u{3}participant_count\0\u{1}last\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}subject\0\u{1}closed\0\u{3}last_number\0\u{3}last_position\0\u{1}delivered\0\u{1}read\0\u{1}unread\0\u{1}participants\0\u{3}participant_count\0\u{1}last\0\u{4}\u{1d}urgent_unread\0\u{3}first_unread_urgent\0\u{3}last_shown_position\0")
 
   fileprivate class _StorageClass {
     var _id: Int64 = 0
@@ -3315,6 +3337,9 @@ nonisolated extension LinkThread: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     var _participants: [LinkParticipant] = []
     var _participantCount: UInt32 = 0
     var _last: LinkEntry? = nil
+    var _urgentUnread: UInt32? = nil
+    var _firstUnreadUrgent: Int64 = 0
+    var _lastShownPosition: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3336,6 +3361,9 @@ nonisolated extension LinkThread: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       _participants = source._participants
       _participantCount = source._participantCount
       _last = source._last
+      _urgentUnread = source._urgentUnread
+      _firstUnreadUrgent = source._firstUnreadUrgent
+      _lastShownPosition = source._lastShownPosition
     }
   }
 
@@ -3365,6 +3393,9 @@ nonisolated extension LinkThread: SwiftProtobuf.Message, SwiftProtobuf._MessageI
         case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._participants) }()
         case 10: try { try decoder.decodeSingularUInt32Field(value: &_storage._participantCount) }()
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._last) }()
+        case 40: try { try decoder.decodeSingularUInt32Field(value: &_storage._urgentUnread) }()
+        case 41: try { try decoder.decodeSingularInt64Field(value: &_storage._firstUnreadUrgent) }()
+        case 42: try { try decoder.decodeSingularInt64Field(value: &_storage._lastShownPosition) }()
         default: break
         }
       }
@@ -3410,6 +3441,15 @@ nonisolated extension LinkThread: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       try { if let v = _storage._last {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
       } }()
+      try { if let v = _storage._urgentUnread {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 40)
+      } }()
+      if _storage._firstUnreadUrgent != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._firstUnreadUrgent, fieldNumber: 41)
+      }
+      if _storage._lastShownPosition != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._lastShownPosition, fieldNumber: 42)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3430,6 +3470,9 @@ nonisolated extension LinkThread: SwiftProtobuf.Message, SwiftProtobuf._MessageI
         if _storage._participants != rhs_storage._participants {return false}
         if _storage._participantCount != rhs_storage._participantCount {return false}
         if _storage._last != rhs_storage._last {return false}
+        if _storage._urgentUnread != rhs_storage._urgentUnread {return false}
+        if _storage._firstUnreadUrgent != rhs_storage._firstUnreadUrgent {return false}
+        if _storage._lastShownPosition != rhs_storage._lastShownPosition {return false}
         return true
       }
       if !storagesAreEqual {return false}

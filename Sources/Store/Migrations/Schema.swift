@@ -11,6 +11,7 @@ extension Store {
         clusterMigration,
         Migration(number: 3, name: "events", .expands, sql: eventSchema),
         Migration(number: 4, name: "newest threads", .expands, sql: newestThreads),
+        urgentMigration,
     ]
 
     /// Brings the database to this version's schema; safe to call on every start and by several servers at once.

@@ -10,6 +10,7 @@ package struct ThreadView: Sendable {
     package var participants: [ThreadMember]
     package var participantCount: Int
     package var last: LogEntry?
+    package var urgent = UnreadUrgent()
     /// Set when the user has left the thread: its last entry for them.
     package let leftNumber: EntryNumber?
 
@@ -60,6 +61,7 @@ extension Store {
                 return view
             }
             try addInboxMembers(to: &threads, session: session)
+            try addUnreadUrgent(to: &threads, of: user, session: session)
             return InboxPage(
                 head: LogHead(epoch: try headRow.token(0), position: try headRow.int(1)), threads: threads,
                 next: found.next)
@@ -81,7 +83,10 @@ extension Store {
             guard let row else { return nil }
             var view = try threadView(row)
             try addMembers(to: &view, session: session)
-            return view
+            view.last = try lastShown(of: view, at: customer, session: session)
+            var views = [view]
+            try addUnreadUrgent(to: &views, of: user, session: session)
+            return views[0]
         }
     }
 
@@ -206,15 +211,17 @@ package struct MessageReceipt: Sendable {
 }
 
 private let threadColumns: StaticString = """
-    t.id, t.subject, t.closed, t.last_number, t.last_position, p.delivered_number, p.read_number, p.left_number
+    t.id, t.subject, t.closed, t.last_number, t.last_position, p.delivered_number, p.read_number, p.left_number,
+    t.last_shown_position
     """
-private let threadColumnCount = 8
+private let threadColumnCount = 9
 
 private func threadView(_ row: SQLRow) throws -> ThreadView {
     ThreadView(
         thread: MessageThread(
             id: try row.id(0), subject: Sealed(try row.string(1)), isClosed: try row.bool(2),
-            lastNumber: try row.int(3), lastPosition: try row.int(4)),
+            lastNumber: try row.int(3), lastPosition: try row.int(4),
+            lastShownPosition: try row.int(8)),
         delivered: try row.int(5), read: try row.int(6), participants: [], participantCount: 0, last: nil,
         leftNumber: try row.intOrNil(7))
 }
@@ -224,6 +231,19 @@ private func participant(_ row: SQLRow, from column: Int) throws -> Participant 
         user: try row.id(column), joinedNumber: try row.int(column + 1),
         leftNumber: try row.intOrNil(column + 2),
         delivered: try row.int(column + 3), read: try row.int(column + 4))
+}
+
+/// The last entry that the user sees of a thread; nil for one who has left, whose last one is not the thread's.
+private func lastShown(
+    of view: ThreadView, at customer: Customer.ID, session: any SQLSession
+) throws -> LogEntry? {
+    guard view.leftNumber == nil else { return nil }
+    let rows = try session.run(
+        """
+        SELECT \(raw: entryColumns) FROM entry e
+        WHERE e.customer_id = \(customer) AND e.position = \(view.thread.lastShownPosition)
+        """)
+    return try rows.first.map { try entry($0) }
 }
 
 /// Adds everybody who is or was in the thread, in order of name.

@@ -132,7 +132,12 @@ struct ThreadBody<ParticipantBody: Encodable>: Encodable {
     let state: String
     let lastNumber: Int64
     let lastPosition: Int64
+    /// By which the inbox is ordered: `lastPosition` moves with receipts too.
+    let lastShownPosition: Int64
     let unread: Int64
+    /// Absent while an ASM Service that does not count them answers, as in the middle of an upgrade.
+    let urgentUnread: UInt32?
+    let firstUnreadUrgent: Int64?
     let delivered: Int64
     let read: Int64
     let participants: [ParticipantBody]
@@ -143,7 +148,10 @@ struct ThreadBody<ParticipantBody: Encodable>: Encodable {
         let head = ThreadHeadBody(thread)
         (id, subject, state) = (head.id, head.subject, head.state)
         (lastNumber, lastPosition) = (head.lastNumber, head.lastPosition)
+        lastShownPosition = thread.lastShownPosition > 0 ? thread.lastShownPosition : thread.last.position
         (unread, delivered, read) = (thread.unread, thread.delivered, thread.read)
+        urgentUnread = thread.hasUrgentUnread ? thread.urgentUnread : nil
+        firstUnreadUrgent = thread.firstUnreadUrgent > 0 ? thread.firstUnreadUrgent : nil
         participants = thread.participants.map(participant)
         participantCount = max(Int(thread.participantCount), thread.participants.count)
         last = thread.hasLast ? EntryBody(LogEntry(thread.last)) : nil

@@ -32,10 +32,11 @@ class Messenger {
       this.store.takeOwn(thread, { kind: "message", clientId, text, priority }, ack),
     );
     this.inbox = new InboxView(this.store, this.outbox);
-    this.threadView = new ThreadView(this.store, this.outbox, (thread, entry) =>
-      detailsDialog(this.api, this.store, thread, entry),
-    );
     this.composer = new Composer((thread, text, priority) => this.outbox.add(thread, text, priority));
+    this.threadView = new ThreadView(this.store, this.outbox, {
+      details: (thread, entry) => detailsDialog(this.api, this.store, thread, entry),
+      edit: (item) => this.edit(item),
+    });
   }
 
   async run() {
@@ -90,10 +91,10 @@ class Messenger {
         this.store.takeReceipts(frame);
         break;
       case "welcome":
-        if (frame.resync) this.resync();
+        if (frame.resync) this.resync(frame.cursor);
         break;
       case "resync":
-        this.resync();
+        this.resync(frame.cursor);
         break;
       case "bye":
         if (frame.code === "unauthenticated") this.expire();
@@ -102,13 +103,14 @@ class Messenger {
   }
 
   /** Loads what happened before the new cursor, however often it takes; what comes meanwhile is taken live. */
-  async resync() {
+  async resync(cursor) {
+    this.resyncCursor = cursor;
     this.resyncsWanted = (this.resyncsWanted ?? 0) + 1;
     if (this.resyncsWanted > 1) return;
     for (let done = 0, attempt = 0; done < this.resyncsWanted; attempt += 1) {
       const wanted = this.resyncsWanted;
       try {
-        await this.store.resync(this.openId);
+        await this.store.resync(this.openId, this.resyncCursor);
         done = wanted;
       } catch {
         await pauseBeforeLoading(attempt);
@@ -137,14 +139,26 @@ class Messenger {
     else byId("thread-title").focus({ preventScroll: true });
   }
 
+  /** Takes a message that was not sent back to where it was written. */
+  edit({ clientId, text, priority }) {
+    this.composer.takeBack(text, priority);
+    this.outbox.discard(clientId);
+  }
+
   showConnection() {
-    clearTimeout(this.calmTimer);
     const { state } = this.live;
-    if (state === "ended" || (state === "live" && navigator.onLine)) return this.notice("");
-    const sentence = navigator.onLine
-      ? "Reconnecting…"
-      : "You are offline. Messages are sent as soon as you are back.";
-    this.calmTimer = setTimeout(() => this.notice(sentence), calmMilliseconds);
+    if (state === "ended" || (state === "live" && navigator.onLine)) {
+      clearTimeout(this.calmTimer);
+      this.calmTimer = undefined;
+      return this.notice("");
+    }
+    // One timer from the first sign of trouble on: attempts that fail one after the other must not put it off.
+    this.calmTimer ??= setTimeout(() => this.noticeTrouble(), calmMilliseconds);
+    if (!byId("connection").hidden) this.noticeTrouble();
+  }
+
+  noticeTrouble() {
+    this.notice(navigator.onLine ? "Reconnecting…" : "You are offline. Messages are sent as soon as you are back.");
   }
 
   notice(sentence) {

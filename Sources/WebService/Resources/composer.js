@@ -42,6 +42,14 @@ export class Composer {
     this.#changed();
   }
 
+  /** Puts a text that was not sent before whatever is being written now. */
+  takeBack(earlier, priority) {
+    text.value = text.value.trim() ? `${earlier}\n\n${text.value}` : earlier;
+    this.#setUrgent(priority === "urgent" || urgent.getAttribute("aria-pressed") === "true");
+    this.#changed();
+    this.focus();
+  }
+
   focus() {
     text.focus({ preventScroll: true });
   }
@@ -70,7 +78,8 @@ export class Composer {
     text.style.height = "auto";
     text.style.height = `${text.scrollHeight + 2}px`;
     byId("send").disabled = text.value.trim() === "";
-    const size = text.value.length > warnBytes / 4 ? byteCount(text.value) : 0;
+    // A UTF-16 unit is at most three bytes of UTF-8: short texts need not be counted.
+    const size = text.value.length > warnBytes / 3 ? byteCount(text.value) : 0;
     const over = size - textLimitBytes;
     if (over > 0) this.#complain(`Too long by ${over.toLocaleString()} bytes. Please shorten it or send it in parts.`);
     else this.#complain(size > warnBytes ? `${(-over).toLocaleString()} bytes left.` : "");

@@ -36,6 +36,11 @@ export class InboxView {
 
   #render() {
     const threads = this.store.sorted();
+    for (const [id, row] of this.#rows) {
+      if (this.store.threads.has(id)) continue;
+      this.#rows.delete(id);
+      row.remove();
+    }
     threads.forEach((thread, index) => {
       const row = this.#rows.get(thread.id) ?? this.#add(thread.id);
       this.#fill(row, thread);
@@ -43,8 +48,8 @@ export class InboxView {
     });
     byId("inbox-empty").hidden = !this.store.ready || threads.length > 0;
     byId("inbox-more").hidden = this.store.next === undefined;
-    const unread = this.store.unreadThreads();
-    document.title = unread > 0 ? `(${unread}) Messages` : "Messages";
+    const { count, more } = this.store.unreadThreads();
+    document.title = count > 0 ? `(${count}${more ? "+" : ""}) Messages` : "Messages";
   }
 
   #add(id) {
@@ -64,14 +69,14 @@ export class InboxView {
   #fill(row, thread) {
     const waiting = this.outbox.of(thread.id).at(-1);
     const shown = JSON.stringify([
-      thread.title, thread.lastNumber, thread.last?.kind, thread.unread, thread.hasUnreadUrgent, waiting?.clientId,
+      thread.title, thread.lastNumber, thread.last?.number, thread.last?.kind, thread.unread, thread.urgent.count, waiting?.clientId,
       Boolean(waiting?.failed), thread.participantCount, thread.nameOf(thread.last?.author), dayMark(thread),
     ]);
     if (row.dataset.shown === shown) return;
     row.dataset.shown = shown;
     row.dataset.thread = thread.id;
     row.classList.toggle("unread", thread.unread > 0);
-    const urgent = thread.hasUnreadUrgent;
+    const urgent = thread.urgent.count > 0;
     const other = thread.others()[0];
     row.firstElementChild.replaceChildren(
       avatar(thread.isGroup ? "" : (other?.name ?? thread.title), other?.id ?? thread.id, thread.isGroup),

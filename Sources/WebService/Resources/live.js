@@ -1,6 +1,7 @@
 // The live connection (docs/client-protocol.md, section 3): one WebSocket, kept alive, resumed at a cursor.
 //
-// Events: "state" when `state` changed; "frame" (detail: the frame) for everything the store and outbox need.
+// Events: "state" when `state` changed; "frame" (detail: the frame) for everything the store and outbox need;
+// "closed" (detail: the code) when the server or the network closed the connection.
 
 const backoffFirstMilliseconds = 250;
 const backoffMostMilliseconds = 30_000;
@@ -77,7 +78,10 @@ export class Live extends EventTarget {
       socket.send(JSON.stringify({ kind: "hello", token: this.#token, cursor: this.cursor }));
     };
     socket.onmessage = (event) => this.#receive(event.data);
-    socket.onclose = () => this.#retry();
+    socket.onclose = ({ code }) => {
+      this.dispatchEvent(new CustomEvent("closed", { detail: code }));
+      this.#retry();
+    };
     this.#watch(welcomeMilliseconds, () => this.#retry());
   }
 

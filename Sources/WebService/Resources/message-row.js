@@ -22,14 +22,19 @@ export function fillEntryRow(row, entry, thread, onDetails) {
   if (entry.kind === "message" || entry.kind === "recalled-message") {
     const mine = entry.author === thread.me;
     row.className = classes("message", mine && "mine", entry.priority === "urgent" && "urgent");
-    row.replaceChildren(messageBubble(entry, thread, mine, onDetails));
+    fillBelowLabels(row, messageBubble(entry, thread, mine, onDetails));
     if (mine && entry.kind === "message") showMarks(row, thread);
     return;
   }
   row.className = "event";
   const sentence = entry.kind === "recalled" ? "" : eventSentence(entry, thread);
   row.hidden = !sentence;
-  row.replaceChildren(make("p", { class: "small quiet", dir: "auto" }, sentence));
+  fillBelowLabels(row, make("p", { class: "small quiet", dir: "auto" }, sentence));
+}
+
+/** Replaces a line's content; the day and the count above it stay. */
+function fillBelowLabels(row, content) {
+  row.replaceChildren(...row.querySelectorAll(":scope > .day, :scope > .new-line"), content);
 }
 
 /** A line for a message of the outbox. */
@@ -40,6 +45,7 @@ export function pendingRow(item, actions) {
         { class: "meta failed" },
         icon("failed"),
         make("span", {}, `Not sent. ${item.failed}`),
+        make("button", { class: "link", type: "button", on: { click: () => actions.edit(item) } }, "Edit"),
         make("button", { class: "link", type: "button", on: { click: () => actions.retry(item.clientId) } }, "Try again"),
         make("button", { class: "link", type: "button", on: { click: () => actions.discard(item.clientId) } }, "Delete"),
       )
@@ -49,6 +55,16 @@ export function pendingRow(item, actions) {
     class: classes("message mine pending", item.priority === "urgent" && "urgent"),
     data: { clientId: item.clientId, kind: "pending", failed: item.failed ?? "" },
   }, bubble);
+}
+
+/** Says above a line how many new ones begin with it; null takes the words away again. */
+export function showNewAbove(row, count) {
+  const line = row.querySelector(":scope > .new-line");
+  if (count === null) return line?.remove();
+  const words = counted(count, "new message", "new messages");
+  if (line) return void (line.firstElementChild.textContent = words);
+  const element = make("p", { class: "new-line small", role: "separator" }, make("span", {}, words));
+  row.insertBefore(element, row.querySelector(":scope > .day")?.nextSibling ?? row.firstChild);
 }
 
 /** Shows how far an own message got: Sent, Delivered or Read, with counts where there are several people. */

@@ -3,11 +3,14 @@
 // One message per thread is on its way at a time, so a refused one can never be overtaken. Each is stored under a key of
 // its own, so that two tabs do not overwrite each other. Events: "changed" (detail: a thread id).
 
+import { byteCount } from "./format.js";
 import { uuid7 } from "./uuid.js";
 
 const ackMilliseconds = 15_000;
 const retryFirstMilliseconds = 500;
 const retryMostMilliseconds = 15_000;
+/** The server closed because of a frame larger than it takes (docs/client-protocol.md, section 3). */
+const tooLargeCode = 1009;
 /** Most messages waiting to be sent. */
 const itemLimit = 200;
 
@@ -28,6 +31,9 @@ export class Outbox extends EventTarget {
     this.#onAck = onAck;
     this.#restore();
     live.addEventListener("state", () => this.#stateChanged());
+    live.addEventListener("closed", ({ detail: code }) => {
+      if (code === tooLargeCode) this.#blameLargest();
+    });
     live.addEventListener("frame", ({ detail: frame }) => {
       if (frame.kind === "ack") this.#accepted(frame.ref, frame);
       else if (frame.kind === "refused" && frame.ref !== undefined) this.#refused(frame);
@@ -89,12 +95,31 @@ export class Outbox extends EventTarget {
     if (!item) return;
     const { clientId, text, priority } = item;
     if (!this.#live.send({ kind: "send", ref: clientId, clientId, thread, text, priority })) return;
-    this.#fly(thread, ackMilliseconds, () => this.#live.reconnect());
+    this.#fly(thread, ackMilliseconds, () => this.#live.reconnect(), item);
   }
 
-  #fly(thread, milliseconds, work) {
+  /** `sent`: the message that is without an answer meanwhile. */
+  #fly(thread, milliseconds, work, sent = null) {
     clearTimeout(this.#flights.get(thread)?.timer);
-    this.#flights.set(thread, { timer: setTimeout(work, milliseconds) });
+    this.#flights.set(thread, { timer: setTimeout(work, milliseconds), sent });
+  }
+
+  /**
+   * The connection was closed because a frame was too large: if any of the unanswered ones was, it is the largest. It
+   * would be so each time, so it is not sent again, and what waits behind it goes on.
+   */
+  #blameLargest() {
+    const sizes = Array.from(this.#flights.values(), ({ sent }) => [sent ? byteCount(JSON.stringify(sent.text)) : 0, sent]);
+    const [, item] = sizes.reduce((one, other) => (other[0] > one[0] ? other : one), [0, null]);
+    if (item) this.#fail(item, "It is too large for the server. Shorten it, or send it in parts.");
+  }
+
+  #fail(item, reason) {
+    item.failed = reason;
+    this.#save(item);
+    this.#land(item.thread);
+    this.#changed(item.thread);
+    this.#pump(item.thread);
   }
 
   #land(thread) {
@@ -125,11 +150,7 @@ export class Outbox extends EventTarget {
       });
       return;
     }
-    item.failed = message || "The server did not accept this message.";
-    this.#save(item);
-    this.#land(item.thread);
-    this.#changed(item.thread);
-    this.#pump(item.thread);
+    this.#fail(item, message || "The server did not accept this message.");
   }
 
   #find(clientId) {

@@ -9,6 +9,14 @@ const pageLimit = 100;
 /** Most pages fetched to close a hole or to catch up before starting again from the newest. */
 const catchUpPages = 20;
 const catchUpLimit = 500;
+/** How many rows are loaded again at once, and how often at most: further ones are loaded when they are asked for. */
+const reloadLimit = 200;
+const reloadPages = 25;
+/** How many read lines are shown above the first unread one. */
+const contextEntries = 5;
+/** How often in a row the server is asked how many urgent messages are unread, and after which pause. */
+const doubtAttempts = 5;
+const doubtPauseMilliseconds = 300;
 /** How many threads with undelivered messages are loaded ahead when the page starts. */
 const prefetchThreads = 20;
 /** How long a hole may be one of our own unanswered sends before it counts as a loss. */
@@ -21,8 +29,10 @@ export class Store extends EventTarget {
 
   #api;
   #receipts;
+  #epoch = undefined;
   #arriving = new Map();
   #mending = new Set();
+  #doubted = new Set();
 
   constructor(api, receipts, me) {
     super();
@@ -35,6 +45,7 @@ export class Store extends EventTarget {
   async loadInbox() {
     const page = await this.#api.inbox();
     this.#takeInboxPage(page);
+    this.#epoch = epochOf(page.cursor);
     this.ready = true;
     this.#changed("inbox");
     return page.cursor;
@@ -55,13 +66,15 @@ export class Store extends EventTarget {
     }
   }
 
-  /** Threads with the newest first. */
+  /** Threads, that with the newest visible entry first. */
   sorted() {
-    return Array.from(this.threads.values()).sort((one, other) => other.lastPosition - one.lastPosition);
+    return Array.from(this.threads.values()).sort((one, other) => other.shownPosition - one.shownPosition);
   }
 
+  /** How many conversations here have something unread; `more`: older ones, which are not here, may have too. */
   unreadThreads() {
-    return this.sorted().filter((thread) => thread.unread > 0).length;
+    const count = this.sorted().filter((thread) => thread.unread > 0).length;
+    return { count, more: this.next !== undefined };
   }
 
   /** Fetches what arrived while this person was away, then says so to the authors. */
@@ -72,11 +85,21 @@ export class Store extends EventTarget {
     }
   }
 
-  /** The thread with its people and its newest entries. */
+  /** The thread with its people and its entries from the first unread one on. */
   async open(id) {
     const thread = this.threads.get(id) ?? (await this.#fetchThread(id));
     await Promise.all([thread.detailed ? null : this.refreshDetails(id), this.load(id)]);
+    // When this fails, the conversation can be shown all the same: what is unread above is offered there.
+    if (thread.unread > 0) await this.loadBackTo(id, thread.read + 1 - contextEntries).catch(() => {});
     return thread;
+  }
+
+  /** Loads earlier entries until this one is here, or so many that a person should ask for more. */
+  async loadBackTo(id, number) {
+    const thread = this.threads.get(id);
+    for (let pages = 0; thread.loaded && thread.hasOlder && thread.floor > number && pages < catchUpPages; pages += 1) {
+      await this.loadOlder(id, Math.min(catchUpLimit, Math.max(1, thread.floor - number)));
+    }
   }
 
   async refreshDetails(id) {
@@ -92,18 +115,16 @@ export class Store extends EventTarget {
     const page = await this.#api.history(id, { limit: pageLimit });
     if (thread.loaded) return;
     thread.takePage(page.entries, { hasOlder: page.more });
-    for (let pages = 1; thread.hasOlder && thread.floor > thread.delivered + 1 && pages < catchUpPages; pages += 1) {
-      await this.loadOlder(id);
-    }
+    await this.loadBackTo(id, thread.delivered + 1);
     this.#delivered(thread);
     this.#changed(id);
     this.#checkHole(thread, 0);
   }
 
-  async loadOlder(id) {
+  async loadOlder(id, limit = pageLimit) {
     const thread = this.threads.get(id);
     if (!thread?.loaded || !thread.hasOlder) return;
-    const page = await this.#api.history(id, { before: thread.floor, limit: pageLimit });
+    const page = await this.#api.history(id, { before: thread.floor, limit });
     thread.takePage(page.entries, { hasOlder: page.more && page.entries.length > 0 });
     this.#changed(id);
   }
@@ -115,7 +136,7 @@ export class Store extends EventTarget {
     for (const entry of entries) {
       const thread = this.threads.get(entry.thread);
       if (!thread) {
-        this.#meet(entry.thread);
+        this.#meet(entry);
         continue;
       }
       if (!thread.take(entry)) continue;
@@ -146,18 +167,52 @@ export class Store extends EventTarget {
   }
 
   /** Too far behind to be told what happened: loads the inbox again, and continues what is open where it was. */
-  async resync(openThread) {
+  async resync(openThread, cursor) {
+    const isOtherLog = epochOf(cursor) !== this.#epoch;
+    this.#epoch = epochOf(cursor);
     for (const thread of this.threads.values()) {
       thread.detailed = false;
-      if (thread.id !== openThread) thread.unload();
+      if (isOtherLog) thread.reset();
+      else if (thread.id !== openThread) thread.unload();
     }
-    await this.loadInbox();
+    await this.#reloadInbox(openThread);
     const thread = this.threads.get(openThread);
-    if (thread?.loaded) {
-      if (!(await this.#continue(thread))) thread.unload();
-      await this.open(openThread);
-    }
+    if (thread?.loaded && !(await this.#continue(thread))) thread.unload();
+    if (thread) await this.#openAgain(thread);
     await this.receiveBacklog();
+  }
+
+  async #openAgain(thread) {
+    try {
+      await this.open(thread.id);
+    } catch (refusal) {
+      if (refusal.code !== "not-found") throw refusal;
+      thread.unload();
+      this.threads.delete(thread.id);
+      this.#changed("inbox", thread.id);
+    }
+  }
+
+  /** Loads all rows anew that had been loaded, page by page, and drops those that are no longer among them. */
+  async #reloadInbox(openThread) {
+    const before = new Map(Array.from(this.threads.values(), (thread) => [thread, thread.lastNumber]));
+    const end = this.next ?? 0;
+    const found = new Set();
+    let next = undefined;
+    for (let pages = 0; pages < reloadPages; pages += 1) {
+      const page = await this.#api.inbox(next, reloadLimit);
+      for (const head of page.threads) found.add(head.id);
+      this.#takeInboxPage(page);
+      next = page.next;
+      if (next === undefined || next <= end) break;
+    }
+    for (const [thread, lastNumber] of before) {
+      // One that moved to the top while pages were loaded can be missing in all of them.
+      const isGone = !found.has(thread.id) && thread.lastNumber === lastNumber;
+      if (isGone && thread.id !== openThread) this.threads.delete(thread.id);
+    }
+    this.ready = true;
+    this.#changed("inbox", ...this.threads.keys());
   }
 
   /** This person has seen everything up to here. */
@@ -174,7 +229,7 @@ export class Store extends EventTarget {
     for (let pages = 0; pages < catchUpPages; pages += 1) {
       const after = pages === 0 ? thread.top - 1 : thread.top;
       const page = await this.#api.history(thread.id, { after, limit: catchUpLimit });
-      if (pages === 0 && page.entries[0]?.position !== last.position) return false;
+      if (pages === 0 && page.entries[0]?.position !== last?.position) return false;
       thread.takePage(page.entries);
       this.#delivered(thread);
       this.#changed(thread.id);
@@ -184,15 +239,16 @@ export class Store extends EventTarget {
   }
 
   /** A thread heard of for the first time: somebody started it, or added us. */
-  async #meet(id) {
-    if (this.#arriving.has(id)) return;
-    const arriving = this.#fetchThread(id);
-    this.#arriving.set(id, arriving);
+  async #meet(entry) {
+    const id = entry.thread;
+    const isFirst = !this.#arriving.has(id);
+    this.#arriving.set(id, entry);
+    if (!isFirst) return;
     try {
-      const thread = await arriving;
+      const thread = await this.#fetchThread(id);
       await this.load(id);
-      const entry = thread.ordered().findLast((entry) => entry.author !== this.me);
-      if (entry) this.dispatchEvent(new CustomEvent("arrived", { detail: [{ thread, entry }] }));
+      const newest = thread.ordered().findLast(({ author }) => author !== this.me);
+      if (newest) this.dispatchEvent(new CustomEvent("arrived", { detail: [{ thread, entry: newest }] }));
     } catch {
       // The thread is told of again by its next entry, and by the inbox.
     } finally {
@@ -205,6 +261,7 @@ export class Store extends EventTarget {
     const thread = this.threads.get(id) ?? new Thread(this.me, details);
     this.threads.set(id, thread);
     thread.takeDetails(details);
+    thread.keepLast(this.#arriving.get(id));
     this.#changed("inbox", id);
     return thread;
   }
@@ -246,7 +303,25 @@ export class Store extends EventTarget {
     }
   }
 
+  /** Asks the server again where it is not sure how many urgent messages are unread. */
+  #settleDoubt(thread, attempt = 1) {
+    if (!thread?.urgent.isDoubtful || this.#doubted.has(thread.id)) return;
+    this.#doubted.add(thread.id);
+    setTimeout(async () => {
+      // When this fails, the count stays too high until the thread's next change.
+      await this.refreshDetails(thread.id).catch(() => {});
+      this.#doubted.delete(thread.id);
+      if (attempt < doubtAttempts) this.#settleDoubt(thread, attempt + 1);
+    }, doubtPauseMilliseconds);
+  }
+
   #changed(...ids) {
+    for (const id of ids) this.#settleDoubt(this.threads.get(id));
     if (ids.length > 0) this.dispatchEvent(new CustomEvent("changed", { detail: new Set(ids) }));
   }
+}
+
+/** Which log a cursor belongs to; it changes when the database was restored. */
+function epochOf(cursor) {
+  return cursor?.split(".")[0];
 }

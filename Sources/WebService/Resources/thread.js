@@ -1,5 +1,7 @@
 // What this page knows of one thread: its head always, its entries once it has been opened.
 
+import { UnreadUrgent } from "./urgent.js";
+
 export class Thread {
   /** Entries by number; empty until `loaded`. Numbers are dense between `floor` and `top`. */
   entries = new Map();
@@ -11,8 +13,14 @@ export class Thread {
   /** People by id, with `delivered` and `read`; only complete once `detailed`. */
   people = new Map();
   detailed = false;
-  /** The highest number of an urgent message that this page has seen. */
-  urgentNumber = 0;
+  lastNumber = 0;
+  /** Of the last entry that people see: the inbox is ordered by it. Receipts do not move it. */
+  shownPosition = 0;
+  delivered = 0;
+  read = 0;
+  urgent = new UnreadUrgent();
+  /** Numbers beyond `read` that this person has seen on this page. */
+  seen = new Set();
   /** Numbers that stayed missing although the server was asked: not asked again. */
   #absent = new Set();
 
@@ -26,12 +34,12 @@ export class Thread {
   takeHead(head) {
     this.subject = head.subject ?? "";
     this.closed = head.state === "closed";
-    this.lastNumber = Math.max(head.lastNumber ?? 0, this.lastNumber ?? 0);
-    this.lastPosition = Math.max(head.lastPosition ?? 0, this.lastPosition ?? 0);
-    this.delivered = Math.max(head.delivered ?? 0, this.delivered ?? 0);
-    this.read = Math.max(head.read ?? 0, this.read ?? 0);
-    this.unread = head.unread ?? Math.max(0, this.lastNumber - this.read);
-    if (head.last && head.last.number >= (this.last?.number ?? 0)) this.#keepLast(head.last);
+    this.lastNumber = Math.max(head.lastNumber ?? 0, this.lastNumber);
+    this.shownPosition = Math.max(head.lastShownPosition ?? head.last?.position ?? 0, this.shownPosition);
+    this.delivered = Math.max(head.delivered ?? 0, this.delivered);
+    if ((head.read ?? 0) > this.read) this.markRead(head.read);
+    this.keepLast(head.last);
+    this.urgent.takeHead(head, this);
     for (const person of head.participants ?? []) {
       this.people.set(person.id, { delivered: 0, read: 0, ...this.people.get(person.id), ...person });
     }
@@ -64,6 +72,8 @@ export class Thread {
 
   /** Takes over a page of history that joins what is loaded. */
   takePage(entries, { hasOlder } = {}) {
+    // What lies between the last one known and this page may never come here.
+    if (entries[0]?.number > this.lastNumber + 1) this.urgent.isDoubtful = true;
     const recalls = [];
     for (const entry of entries) {
       if (this.entries.has(entry.number)) continue;
@@ -72,6 +82,7 @@ export class Thread {
       recalls.push(entry);
     }
     this.loaded = true;
+    this.keepLast(this.entries.get(this.top));
     recalls.filter((entry) => entry.kind === "recalled").forEach((entry) => this.#apply(entry));
     if (hasOlder !== undefined) this.hasOlder = hasOlder;
   }
@@ -82,6 +93,17 @@ export class Thread {
     this.#absent.clear();
     this.loaded = false;
     this.floor = this.top = 0;
+    this.urgent.forgetEntries();
+  }
+
+  /** The log is another one, in which the numbers known so far mean nothing; what is shown stays until the next head. */
+  reset() {
+    this.unload();
+    this.lastNumber = this.shownPosition = this.delivered = this.read = 0;
+    if (this.last) this.last = { ...this.last, number: 0 };
+    this.seen.clear();
+    this.urgent.reset();
+    for (const person of this.people.values()) person.delivered = person.read = 0;
   }
 
   /** The last number before the first missing one after `floor`, or null (rule 3). */
@@ -98,6 +120,19 @@ export class Thread {
     for (let number = from; number <= to; number += 1) {
       if (!this.entries.has(number)) this.#absent.add(number);
     }
+  }
+
+  /** Whether all of these entries are here. */
+  holdsAll(from, to) {
+    for (let number = from; number <= to; number += 1) {
+      if (!this.entries.has(number) && !this.isAbsent(number)) return false;
+    }
+    return true;
+  }
+
+  /** The server has no such entry for this person. */
+  isAbsent(number) {
+    return this.#absent.has(number);
   }
 
   /** Entries in the order of their numbers. */
@@ -159,20 +194,25 @@ export class Thread {
     }
   }
 
-  /** This user has read up to here, on this device or another; own entries that follow are read as well. */
+  /** This user has read up to here, on this device or another. */
   markRead(number) {
     if (number <= this.read) return false;
     this.read = number;
-    while (this.entries.get(this.read + 1)?.author === this.me) this.read += 1;
-    this.unread = Math.max(0, Math.min(this.unread, this.lastNumber - this.read));
+    for (const seen of this.seen) if (seen <= this.read) this.seen.delete(seen);
+    this.urgent.readTo(this.read, this);
     return true;
+  }
+
+  /** What people see and this person has not read, as the server counts it. */
+  get unread() {
+    return Math.max(0, (this.people.get(this.me)?.left || this.lastNumber) - this.read);
   }
 
   #advance(entry) {
     this.lastNumber = entry.number;
-    this.lastPosition = Math.max(this.lastPosition, entry.position ?? 0);
-    this.#keepLast(entry);
-    this.unread += 1;
+    this.shownPosition = Math.max(this.shownPosition, entry.position ?? 0);
+    this.keepLast(entry);
+    this.urgent.note(entry, this);
     if (entry.author === this.me) this.#readOwn(entry.number);
   }
 
@@ -183,19 +223,9 @@ export class Thread {
     this.markRead(number);
   }
 
-  #keepLast(entry) {
-    this.last = entry;
-    this.#noteUrgent(entry);
-  }
-
-  #noteUrgent(entry) {
-    if (entry.priority === "urgent" && entry.author !== this.me) {
-      this.urgentNumber = Math.max(this.urgentNumber, entry.number);
-    }
-  }
-
-  get hasUnreadUrgent() {
-    return this.unread > 0 && this.urgentNumber > this.read;
+  /** Keeps an entry as the one that the inbox shows, unless it knows a later one. */
+  keepLast(entry) {
+    if (entry && entry.number >= (this.last?.number ?? 0)) this.last = entry;
   }
 
   #insert(entry) {
@@ -203,7 +233,7 @@ export class Thread {
     this.floor = this.floor === 0 ? entry.number : Math.min(this.floor, entry.number);
     this.top = Math.max(this.top, entry.number);
     this.#absent.delete(entry.number);
-    this.#noteUrgent(entry);
+    this.urgent.note(entry, this);
   }
 
   /** What an entry changes beyond being a line of the thread. */
@@ -211,6 +241,7 @@ export class Thread {
     switch (entry.kind) {
       case "recalled": {
         const recalled = this.entries.get(entry.of);
+        this.urgent.recalled(entry, recalled);
         if (recalled) this.entries.set(entry.of, withoutText(recalled));
         if (this.last?.number === entry.of) this.last = withoutText(this.last);
         break;

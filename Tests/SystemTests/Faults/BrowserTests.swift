@@ -50,6 +50,25 @@ extension SystemTests {
         }
 
         @Test(
+            "read is only what was on screen, badges are right on every device, and one bad message blocks no other",
+            .timeLimit(.minutes(4)))
+        func reading() async throws {
+            let deployment = try await Deployment(users: 2)
+
+            let browsers = try await Self.browse(
+                "reading.py",
+                [
+                    "--web", "\(deployment.webs[0])", "--login", "user1", "--password-file",
+                    deployment.passwordFile,
+                    "--web2", "\(deployment.webs[1])", "--login2", "user2", "--password-file2",
+                    deployment.passwordFile,
+                ])
+            let ended = try await browsers.ended(within: .seconds(230))
+
+            #expect(ended.exitStatus == 0, Comment(rawValue: browsers.tail + "\n\(deployment.report)"))
+        }
+
+        @Test(
             "a page shows every line once and in order while an ASM Service is killed, and stays connected",
             .timeLimit(.minutes(3)))
         func serverKilledWhileWatching() async throws {
