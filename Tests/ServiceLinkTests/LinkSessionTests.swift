@@ -167,7 +167,9 @@ struct LinkSessionTests {
         }
     }
 
-    @Test("ends when a server says that its token is void; of a message on its way it says that nothing is known")
+    @Test(
+        "ends when a server says that its token is void; of a message on its way it says that nothing is known"
+    )
     func ends() async throws {
         try await withSession { pool, session, sink, _, victim, _ in
             victim.service.follow { request in
