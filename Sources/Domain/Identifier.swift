@@ -13,9 +13,9 @@ package struct Identifier<Subject>: RawRepresentable, Hashable, Sendable, Compar
     @inlinable package static func == (left: Self, right: Self) -> Bool { left.rawValue == right.rawValue }
     @inlinable package func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
 
-    /// Reads the decimal form; nil unless the text is a positive 63-bit number.
+    /// Reads the decimal form; nil unless the text is a positive 63-bit number as `description` writes it.
     package init?(_ text: some StringProtocol) {
-        guard let value = Int64(text), value > 0 else { return nil }
+        guard let value = Int64(canonical: text), value > 0 else { return nil }
         rawValue = value
     }
 

@@ -29,7 +29,7 @@ package final class HealthServer: Service {
     private let bound = Mutex<Int?>(nil)
 
     /// Connections the system keeps for us before they are accepted.
-    private static let backlog: Int32 = 16
+    private static let backlog: Int32 = 128
 
     /// - Parameters:
     ///   - pages: further texts to serve, by their paths.
@@ -72,7 +72,7 @@ package final class HealthServer: Service {
     }
 
     private func bootstrap() -> ServerBootstrap {
-        let gate = ConnectionCount()
+        let connections = HealthConnections()
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -82,7 +82,7 @@ package final class HealthServer: Service {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.configureHTTPServerPipeline(
                         withPipeliningAssistance: false, withErrorHandling: true)
-                    try pipeline.addHandler(HealthHandler(answers: answers, gate: gate))
+                    try pipeline.addHandler(HealthHandler(answers: answers, connections: connections))
                 }
             }
     }
@@ -102,44 +102,39 @@ package enum HealthServerError: Error, CustomStringConvertible {
     }
 }
 
-/// How many connections are open at a time.
-final class ConnectionCount: Sendable {
-    static let limit = 64
-    private let open = Atomic(0)
-
-    /// False when there are too many, and this one must go.
-    func enter() -> Bool { open.wrappingAdd(1, ordering: .relaxed).newValue <= Self.limit }
-    func leave() { open.wrappingSubtract(1, ordering: .relaxed) }
-}
-
 /// One connection: answers the first request and closes.
 private final class HealthHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
     private let answers: HealthAnswers
-    private let gate: ConnectionCount
+    private let connections: HealthConnections
     private var request: HTTPRequestHead?
     private var isOver = false
     private var deadline: Scheduled<Void>?
 
-    /// From connecting to the end of the answer.
-    private static let timeout = TimeAmount.seconds(10)
+    /// From connecting to the end of the request, and from there to the end of the answer.
+    private static let requestTimeout = TimeAmount.seconds(1)
+    private static let answerTimeout = TimeAmount.seconds(5)
 
-    init(answers: HealthAnswers, gate: ConnectionCount) {
+    init(answers: HealthAnswers, connections: HealthConnections) {
         self.answers = answers
-        self.gate = gate
+        self.connections = connections
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        guard gate.enter() else { return context.close(promise: nil) }
-        let channel = context.channel
-        deadline = context.eventLoop.scheduleTask(in: Self.timeout) { channel.close(promise: nil) }
+        connections.enter(context.channel)
+        closes(context.channel, in: Self.requestTimeout)
+    }
+
+    private func closes(_ channel: any Channel, in time: TimeAmount) {
+        deadline?.cancel()
+        deadline = channel.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         deadline?.cancel()
-        gate.leave()
+        connections.leave(context.channel)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -150,6 +145,8 @@ private final class HealthHandler: ChannelInboundHandler {
         case .end:
             guard let request else { return }
             isOver = true
+            connections.answered(context.channel)
+            closes(context.channel, in: Self.answerTimeout)
             answer(request, context)
         }
     }

@@ -14,8 +14,8 @@ enum ServiceAPI {
 
         /// Whether an address is one of this path's.
         func matches(_ address: some StringProtocol) -> Bool {
-            let segments = address.split(separator: "/")
-            let pattern = path.split(separator: "/")
+            let segments = address.split(separator: "/", omittingEmptySubsequences: false)
+            let pattern = path.split(separator: "/", omittingEmptySubsequences: false)
             guard segments.count == pattern.count else { return false }
             return zip(pattern, segments).allSatisfy { $0.first == "{" || $0 == $1 }
         }
@@ -47,6 +47,27 @@ enum ServiceAPI {
         logIn, logOut, me, users, createThread, inbox, thread, history, sendMessage, message, recallMessage,
         addParticipants, leaveThread, markReceipts, entries, live, status, openAPI, alive, ready, metrics,
     ]
+
+    /// Whether a path is in the one form that addresses here have: what a proxy forbids in that form is forbidden.
+    ///
+    /// No empty segments, none of dots, none at the end, and nothing escaped: no address needs it.
+    static func isCanonical(_ path: some StringProtocol) -> Bool {
+        guard path.utf8.first == UInt8(ascii: "/") else { return false }
+        let segments = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+        if segments == [""] { return true }
+        return segments.allSatisfy { segment in
+            !segment.isEmpty && segment != "." && segment != ".." && segment.utf8.allSatisfy(isPlain)
+        }
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "-._~".utf8.contains(byte)
+        }
+    }
 
     /// The methods that an address answers; none when there is nothing.
     static func methods(at address: String) -> [HTTPRequest.Method] {

@@ -30,6 +30,13 @@ struct SessionToken: Sendable {
         self.bytes = bytes
     }
 
+    /// Reads the value of an `Authorization` field; nil when there is no token in it.
+    init?(authorization field: String) {
+        let parts = field.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+        self.init(text: String(parts[1]))
+    }
+
     var text: String {
         var text: [UInt8] = []
         var bits: UInt32 = 0

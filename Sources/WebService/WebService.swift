@@ -46,7 +46,8 @@ package final class WebService: Service {
             metrics: metrics, logger: logger)
         gate = LiveGate(
             hub: hub, pool: pool, security: configuration.security,
-            allowedOrigins: Set(configuration.allowedOrigins.map { $0.lowercased() }))
+            allowedOrigins: Set(configuration.allowedOrigins.compactMap { WebOrigin($0) }),
+            trustedProxies: configuration.trustedProxies, budget: HeldBytes(limits: configuration.limits))
         let routes = Self.routes(configuration, gate: gate)
         responder = routes.router.buildResponder()
         operations = routes.operations
@@ -54,6 +55,9 @@ package final class WebService: Service {
 
     /// The port in use; nil before it listens.
     package var boundPort: Int? { port.withLock { $0 } }
+
+    /// How many bytes of what is unfinished are kept for all connections.
+    var heldBytes: Int { gate.budget.bytes }
 
     /// Says at `/readyz` that it is going, while it still serves everybody who comes.
     package func leave() { hub.leave() }

@@ -1,3 +1,4 @@
+import Domain
 package import NIOCore
 
 /// Every bound of a Web Service, with what happens at it.
@@ -18,8 +19,21 @@ package struct WebServiceLimits: Sendable {
     /// The largest head of a request, and how many fields it may have: beyond it 400 and close.
     package var headBytes = 16 * 1024
     package var headFields = 100
+    /// Connections of one client (an address, or a /64 network of IPv6) that have not logged in live, those of trusted
+    /// proxies excepted: beyond it new ones are closed.
+    package var connectionsPerClient = 5_000
     /// The largest body of a request: beyond it 413 and close.
     package var bodyBytes = 128 * 1024
+    /// The largest body of a request that sends a message: any text within the limit, however a client escapes it.
+    package var sendBodyBytes = MessageLimits().escapedTextBytes + Self.envelopeBytes
+    /// The largest body of a log-in, and of every request without what looks like a token: beyond it 413 and close.
+    package var anonymousBodyBytes = 8 * 1024
+    /// What all connections together may hold of unfinished heads, bodies and live frames: beyond it 503, or close 1013.
+    package var heldBytes = 128 << 20
+    /// What those of one client may hold: beyond it 429, or close 1013.
+    package var heldBytesPerClient = 8 << 20
+    /// Who holds no more than this may use the last quarter of both, too.
+    package var smallBytes = 16 * 1024
     /// The longest wait of a long poll.
     package var longPollSeconds = 30
     /// Long polls at a time: beyond it 429.
@@ -34,8 +48,15 @@ package struct WebServiceLimits: Sendable {
     package var logIns = 64
 
     // Live
-    /// The largest frame of a client after joining its fragments: beyond it close 1009.
-    package var frameBytes = 128 * 1024
+    /// The largest frame of a client after joining its fragments: any text within the limit, however it is escaped. Beyond it
+    /// `refused` where its `ref` can be read, else close 1009.
+    package var frameBytes = MessageLimits().escapedTextBytes + Self.envelopeBytes
+    /// The largest frame before `welcome`: beyond it close 1009.
+    package var helloBytes = 8 * 1024
+    /// The largest frame that is read over so that its message can be refused: beyond it close 1009.
+    package var refusedFrameBytes = 16 << 20
+    /// How much of a frame that is too large is looked at for its `ref`.
+    package var refBytes = 4 * 1024
     /// `hello` must come this long after connecting: else `bye` and close.
     package var helloTimeout = TimeAmount.seconds(10)
     /// What may wait for a slow reader: beyond it deliveries are dropped and `resync` is sent when it has drained.
@@ -50,6 +71,9 @@ package struct WebServiceLimits: Sendable {
     package var drainingSpread = TimeAmount.seconds(3)
     /// After it, live clients that are still here are closed with 1001.
     package var drainingTimeout = TimeAmount.seconds(5)
+
+    /// What a message needs beside its text: fields, ids, spaces between them.
+    private static let envelopeBytes = 8 * 1024
 
     package init() {}
 }

@@ -34,6 +34,12 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "The port of the Admin Web, on the same address. Default: no Admin Web.")
     var adminPort: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The proxies whose X-Forwarded-For and -Proto are believed, as IP addresses. Default: none.",
+            valueName: "address,…"))
+    var trustedProxies: String?
+
     @Flag(help: "Add a customer with a few users, and print their log-ins.")
     var demo = false
 
@@ -44,7 +50,7 @@ struct UpCommand: AsyncParsableCommand {
         let settings = try await common.settings(
             security.settings.merging([
                 "data": data, "web.port": webPort, "web.host": webHost, "admin.port": adminPort,
-                "demo": demo ? "true" : nil,
+                "demo": demo ? "true" : nil, "trustedProxies": trustedProxies,
             ]) { $1 })
         let logger = try settings.logger("asm")
         let folder = settings.string("data") ?? "asm-data"
@@ -71,6 +77,7 @@ struct UpCommand: AsyncParsableCommand {
             address: web, servers: try ServerList("127.0.0.1:\(service.port)"))
         configuration.software = Software.name
         configuration.security = security
+        configuration.trustedProxies = try settings.trustedProxies()
         let webService = WebService(
             configuration: configuration, group: MultiThreadedEventLoopGroup.singleton, metrics: metrics,
             logger: logger

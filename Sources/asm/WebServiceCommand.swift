@@ -20,7 +20,7 @@ struct WebServiceCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The load balancers whose X-Forwarded-For is believed, as IP addresses. Default: none.",
+            "The load balancers whose X-Forwarded-For and -Proto are believed, as IP addresses. Default: none.",
             valueName: "address,…"))
     var trustedProxies: String?
 
@@ -33,11 +33,7 @@ struct WebServiceCommand: AsyncParsableCommand {
         let address = settings.address
         var configuration = WebServiceConfiguration(address: address, servers: settings.servers)
         configuration.software = Software.name
-        if let text = settings.all.list("trustedProxies") {
-            configuration.trustedProxies = try settings.all.parsed("trustedProxies", text) {
-                try TrustedProxies($0)
-            }
-        }
+        configuration.trustedProxies = try settings.all.trustedProxies()
         configuration.security = settings.security
         configuration.linkSecurity = settings.linkSecurity
         let service = WebService(
@@ -49,5 +45,13 @@ struct WebServiceCommand: AsyncParsableCommand {
         }
         let ending = Ending(delay: settings.drainDelay) { service.leave() }
         try await runUntilSignal([service], ending: ending, logger: settings.logger)
+    }
+}
+
+extension Settings {
+    /// The proxies that may say who asks, and whether by HTTPS.
+    func trustedProxies() throws -> TrustedProxies {
+        guard let text = list("trustedProxies") else { return TrustedProxies() }
+        return try parsed("trustedProxies", text) { try TrustedProxies($0) }
     }
 }

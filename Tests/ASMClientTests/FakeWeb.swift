@@ -24,6 +24,8 @@ final class FakeWeb: Sendable {
         case refuseOnce(Refusal.Code)
         /// Says nothing after the welcome.
         case mute
+        /// Closes with this code instead of taking a message with this text.
+        case closesAt(String, code: Int)
     }
 
     struct State {
@@ -222,6 +224,9 @@ final class FakeLiveHandler: ChannelInboundHandler {
     }
 
     private func store(_ frame: SendFrame) {
+        if case .closesAt(frame.text.open, let code) = fault {
+            return close(code)
+        }
         if case .refuseOnce(let code) = fault {
             fault = nil
             return send(.refused(ref: frame.ref, Refusal(code, "later", retryAfterMilliseconds: 1)))
@@ -242,6 +247,15 @@ final class FakeLiveHandler: ChannelInboundHandler {
         }
         if frames > 0, case .hangUpAtFrame(let count) = fault, frames > count { return }
         send(.ack(ref: frame.ref, position: entry.position, number: entry.number ?? 0, at: entry.at))
+    }
+
+    private func close(_ code: Int) {
+        guard let context else { return }
+        var data = context.channel.allocator.buffer(capacity: 2)
+        data.writeInteger(UInt16(code))
+        self.context = nil
+        context.writeAndFlush(
+            wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, data: data)), promise: nil)
     }
 
     private func send(_ frame: ServerFrame) {

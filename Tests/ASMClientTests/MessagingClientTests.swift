@@ -45,6 +45,80 @@ struct MessagingClientTests {
         }
     }
 
+    @Test(
+        "a message at which every server closes the connection is refused by name, and the rest is sent",
+        arguments: [(1_009, "too-large"), (1_007, "not-utf8")])
+    func givesUpWhatClosesConnections(code: Int, name: String) async throws {
+        let web = FakeWeb(faults: Array(repeating: .closesAt("2", code: code), count: 100))
+        try await web.serve { address in
+            let pauses = Mutex<[Duration]>([])
+            let client = try Self.client([address]) { configuration in
+                configuration.pause = { pause in pauses.withLock { $0.append(pause) } }
+            }
+            var ids: [MessageID] = []
+            for text in ["1", "2", "3", "4"] { ids.append(try await client.enqueue(text, in: Self.thread)) }
+
+            try await Self.run(client) { events in
+                var (stored, refused): ([MessageID], [MessageID]) = ([], [])
+                while stored.count + refused.count < ids.count, let event = await events.next() {
+                    switch event {
+                    case .stored(let id, _, _): stored.append(id)
+                    case .refused(let id, _, let error):
+                        refused.append(id)
+                        #expect(error.code == name)
+                    default: break
+                    }
+                }
+                #expect(stored == [ids[0], ids[2], ids[3]])
+                #expect(refused == [ids[1]])
+            }
+
+            #expect(web.state.withLock { $0.stored } == ["1", "3", "4"])
+            #expect(web.state.withLock { $0.connections } == 4)
+            #expect(await client.waitingMessages == 0)
+        }
+    }
+
+    @Test("a kept message that no server would take is refused by name at the start, and the rest is sent")
+    func refusesKeptMessages() async throws {
+        let items = ["1", String(repeating: "a", count: 65_537), "3"].map {
+            Outbox.Item(id: .random(), thread: FakeWeb.thread, text: Sealed($0), priority: .normal)
+        }
+        let web = FakeWeb()
+        try await web.serve { address in
+            var state = SavedState()
+            state.outbox = items
+            let kept = state
+            let client = try MessagingClient(
+                configuration: ClientConfiguration(addresses: [address]), token: "AAAA",
+                store: StateStore(load: { kept }, save: { _ in }))
+            try await Self.run(client) { events in
+                guard case .refused(let id, _, let error)? = await events.next() else {
+                    Issue.record("It should be refused first.")
+                    return
+                }
+                #expect(id == MessageID(items[1].id))
+                #expect(error.code == "too-large")
+                await web.until { $0.stored == ["1", "3"] }
+            }
+        }
+    }
+
+    @Test("a server that welcomes a client and closes at once is asked less and less often")
+    func slowsDown() async throws {
+        let web = FakeWeb(faults: Array(repeating: .hangUpAtFrame(1), count: 100))
+        try await web.serve { address in
+            let bounds = Mutex<[Duration]>([])
+            let client = try Self.client([address]) { configuration in
+                configuration.pause = { pause in bounds.withLock { $0.append(pause) } }
+            }
+            try await client.enqueue("x", in: Self.thread)
+            try await Self.run(client) { _ in await web.until { $0.connections >= 40 } }
+            // Full jitter: a pause alone says little, but of 30 that are drawn from 0…30 s one is beyond 3 s.
+            #expect(bounds.withLock { $0.max() ?? .zero } > .seconds(3))
+        }
+    }
+
     @Test("entries that a server sends again are given to the app once")
     func replayedEntries() async throws {
         let web = FakeWeb(faults: [nil, .replay])

@@ -47,7 +47,7 @@ class Failure(Exception):
 class Messenger:
     """One person's browser. Use as a context manager: the browser ends with it."""
 
-    def __init__(self, web, size=DESKTOP, phone=False, dark=False, patience=20.0):
+    def __init__(self, web, size=DESKTOP, phone=False, dark=False, patience=20.0, any_certificate=False):
         self.web = web.rstrip("/")
         self.patience = patience
         options = Options()
@@ -55,6 +55,8 @@ class Messenger:
         for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--lang=en-GB"):
             options.add_argument(flag)
+        if any_certificate:
+            options.add_argument("--ignore-certificate-errors")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         if phone:
             metrics = {"width": size[0], "height": size[1], "pixelRatio": 2.0, "mobile": True, "touch": True}

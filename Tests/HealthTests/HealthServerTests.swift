@@ -101,16 +101,46 @@ struct HealthServerTests {
             let among = try await Self.ask(port, "/readyz")
             #expect(among.status == 200)
 
-            for _ in 0..<40 {
-                let more = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                    .connect(host: "127.0.0.1", port: port).get()
-                idle.append(more)
-            }
-            // The last ones are beyond the limit: closed by the server, at once.
-            try await idle.last?.closeFuture.get()
+            // The oldest ones are beyond the limit: closed by the server, at once.
+            try await idle.first?.closeFuture.get()
             for channel in idle { channel.close(promise: nil) }
         }
     }
+
+    @Test(
+        "answer each probe while 80 half requests are kept up from the same address, and close those within a second"
+    )
+    func halfRequests() async throws {
+        try await Self.serving({ .ready }) { port in
+            try await withThrowingTaskGroup(of: Void.self) { attackers in
+                for _ in 0..<80 {
+                    attackers.addTask {
+                        while !Task.isCancelled {
+                            let channel = try await ClientBootstrap(
+                                group: MultiThreadedEventLoopGroup.singleton
+                            )
+                            .connect(host: "127.0.0.1", port: port).get()
+                            let start = ContinuousClock.now
+                            try await channel.writeAndFlush(
+                                ByteBuffer(string: "GET /readyz HTTP/1.1\r\nHost: ")
+                            ).get()
+                            try await channel.closeFuture.get()
+                            if start.duration(to: .now) > .seconds(4) { throw StillOpen() }
+                            // So fast as one who means it, and no faster than this machine can follow.
+                            try await Task.sleep(for: .milliseconds(200))
+                        }
+                    }
+                }
+                for _ in 0..<10 {
+                    let answer = try await Self.ask(port, "/readyz")
+                    #expect(answer.status == 200)
+                }
+                attackers.cancelAll()
+            }
+        }
+    }
+
+    private struct StillOpen: Error {}
 
     @Test("name the port that is in use")
     func portInUse() async throws {

@@ -60,7 +60,7 @@ struct RESTTests {
             let tooLong = try await send(65_537)
             #expect(tooLong.status == 413)
             #expect(tooLong.errorCode == "too-large")
-            let tooLarge = try await send(200_000)
+            let tooLarge = try await send(500_000)
             #expect(tooLarge.status == 413)
             #expect(tooLarge.fields["connection"] == "close")
         }

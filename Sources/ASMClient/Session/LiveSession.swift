@@ -5,12 +5,25 @@ import NIOPosix
 /// How one connection's time ended, and what to do next.
 struct SessionEnd {
     var reason: String
-    var wasWelcome = false
+    /// When the server said `welcome`.
+    var welcomedAt: ContinuousClock.Instant?
+    /// The server closed the connection because of what this client sent.
+    var isOwnFault = false
     /// The server asked to move: connect elsewhere at once.
     var isMoving = false
     var retryAfter = Duration.zero
     /// Nothing but the app can help.
     var fatal: (any Error)?
+
+    /// Whether the next failure is the first again. A server that takes a client and soon sends it away is not tried
+    /// ten times a second.
+    var wasGood: Bool {
+        guard let welcomedAt, !isOwnFault else { return false }
+        return welcomedAt.duration(to: .now) >= Self.goodTime
+    }
+
+    /// How long a session must have lasted for that.
+    private static let goodTime = Duration.seconds(1)
 }
 
 extension MessagingClient {
@@ -60,14 +73,16 @@ extension MessagingClient {
     ) async throws {
         if case .frame(let frame) = signal { configuration.observe?(.frame(frame, from: address)) }
         switch signal {
-        case .closed(let reason): end.reason = "\(reason)"
+        case .closed(let reason):
+            end.reason = "\(reason)"
+            if let error = reason.fault { blame(error, &end) }
         case .tick:
             if end.isMoving { end.reason = "the server is going" }
             if !outbox.resume(at: .now), let time = outbox.heldUntil {
                 tick(queue, in: max(Backoff.shortest, ContinuousClock.now.duration(to: time)), on: live)
             }
         case .frame(.welcome(let user, _, let cursor, let isResync)):
-            end.wasWelcome = true
+            end.welcomedAt = .now
             self.user = user
             connection = live
             if configuration.observe != nil { live.send([.route]) }
@@ -86,6 +101,9 @@ extension MessagingClient {
             end.reason = refusal.message
             end.retryAfter = Backoff.asked(milliseconds: refusal.retryAfterMilliseconds)
             if refusal.code == .unauthenticated { end.fatal = MessagingError(refusal) }
+            if [.badFrame, .tooLarge, .notUTF8].contains(refusal.code) {
+                blame(MessagingError(refusal), &end)
+            }
         case .frame(.refused(let ref?, let refusal)) where Self.isForNow(refusal):
             let isHeld = outbox.isHeld
             let pause = max(Backoff.shortest, Backoff.asked(milliseconds: refusal.retryAfterMilliseconds))
@@ -104,10 +122,7 @@ extension MessagingClient {
             try await stored(ref, receipt)
         case .refused(let ref?, let refusal):
             guard let item = outbox.finish(ref: ref) else { return }
-            let error = MessagingError(refusal)
-            configuration.observe?(.refused(item.id, error))
-            eventBuffer.push(.refused(MessageID(item.id), in: ThreadID(item.thread), error))
-            waiters.finish(item.id, with: .failure(error))
+            refused(item, MessagingError(refusal))
             try await fillSuspects()
         case .entries(let cursor, let entries): try await take(entries, cursor: cursor)
         case .receipts(let frame):
@@ -134,6 +149,19 @@ extension MessagingClient {
         eventBuffer.push(.stored(MessageID(item.id), in: ThreadID(item.thread), receipt))
         waiters.finish(item.id, with: .success(receipt))
         try await fillSuspects()
+    }
+
+    /// The server closed the connection because of a frame of this client's: no network is at fault.
+    private func blame(_ error: MessagingError, _ end: inout SessionEnd) {
+        end.isOwnFault = true
+        if let item = outbox.blame() { refused(item, error) }
+    }
+
+    /// Gives a message up, and says so by its name.
+    func refused(_ item: Outbox.Item, _ error: MessagingError) {
+        configuration.observe?(.refused(item.id, error))
+        eventBuffer.push(.refused(MessageID(item.id), in: ThreadID(item.thread), error))
+        waiters.finish(item.id, with: .failure(error))
     }
 
     /// Whether a message refused like this is to be sent again.
@@ -193,5 +221,20 @@ extension MessagingClient {
 
     private func saveNowAndThen() {
         if lastSave.duration(to: .now) >= configuration.saveInterval { saveQuietly() }
+    }
+}
+
+extension LiveEnd {
+    /// What was wrong with a frame of this client's that made the server close the connection; nil when none did.
+    fileprivate var fault: MessagingError? {
+        switch self {
+        case .closedByServer(code: 1_007):
+            MessagingError(
+                .notUTF8, "The server closed the connection, because this message is not UTF-8 to it.")
+        case .closedByServer(code: 1_009):
+            MessagingError(
+                .tooLarge, "The server closed the connection, because this message is too large for it.")
+        default: nil
+        }
     }
 }

@@ -52,13 +52,24 @@ public actor MessagingClient {
         settled = state
         outbox = Outbox(
             limit: max(configuration.outboxLimit, state.outbox.count), window: configuration.sendWindow)
-        for item in state.outbox { _ = outbox.add(item) }
+        var unsendable: [(Outbox.Item, MessagingError)] = []
+        for item in state.outbox {
+            do throws(DraftRejection) {
+                try MessageLimits().check(text: item.text.open)
+                _ = outbox.add(item)
+            } catch {
+                unsendable.append((item, MessagingError(error)))
+            }
+        }
         state.outbox = []
         settled = state
         suspects = Set(state.progress.filter { $0.value.hole != nil }.keys)
         let buffer = EventBuffer(limit: configuration.eventLimit)
         eventBuffer = buffer
         events = AsyncStream { await buffer.next() }
+        for (item, error) in unsendable {
+            buffer.push(.refused(MessageID(item.id), in: ThreadID(item.thread), error))
+        }
     }
 
     /// Logs in and gives the token to make a client with.
@@ -169,7 +180,7 @@ public actor MessagingClient {
             attempt += 1
             let end = await session(at: address)
             configuration.observe?(.ended(at: address, reason: end.reason))
-            if end.wasWelcome { backoff.reset() }
+            if end.wasGood { backoff.reset() }
             if let error = end.fatal { throw error }
             if end.isMoving { continue }
             let pause = max(backoff.next(using: &generator), end.retryAfter)

@@ -3,7 +3,8 @@ import Domain
 /// The messages that were given to the client and not answered yet, in order.
 ///
 /// They are sent in order, at most `window` at a time without an answer; after a reconnect or an
-/// `unavailable` they are repeated in order with the same ids, so that each is stored exactly once.
+/// `unavailable` they are repeated in order with the same ids, so that each is stored exactly once. One that makes a
+/// server close the connection is found out and given up: the rest must not wait for it for ever.
 struct Outbox: Sendable {
     struct Item: Hashable, Sendable {
         let id: ClientID
@@ -26,6 +27,10 @@ struct Outbox: Sendable {
     /// Set when the server asked to wait: nothing is sent until then, nor until everything on its way was
     /// answered and `resume` came.
     private(set) var heldUntil: ContinuousClock.Instant?
+    /// What was on its way when a server closed the connection because of a frame, and how often it was so alone.
+    private var suspects: [ClientID: Int] = [:]
+    /// So often a message must have been the only one on its way to be given up.
+    private static let proofs = 2
     var isHeld: Bool { heldUntil != nil }
 
     init(limit: Int, window: Int) {
@@ -49,6 +54,8 @@ struct Outbox: Sendable {
 
     /// The frames to send now; they count as on their way from here on.
     mutating func takeFrames() -> [SendFrame] {
+        // While one of several may be what no server takes, each goes by itself, so that it shows which.
+        let window = suspects.isEmpty ? window : 1
         guard !isHeld, inFlight < window, inFlight < slots.count else { return [] }
         var frames: [SendFrame] = []
         for index in slots.indices where slots[index].ref == nil {
@@ -69,7 +76,7 @@ struct Outbox: Sendable {
     mutating func finish(ref: FrameRef) -> Item? {
         guard let index = index(of: ref) else { return nil }
         inFlight -= 1
-        return slots.remove(at: index).item
+        return remove(at: index)
     }
 
     /// Keeps what the server could not take, and holds everything back until `resume`; nil when nothing on its way
@@ -88,6 +95,22 @@ struct Outbox: Sendable {
         guard inFlight == 0, now >= heldUntil else { return false }
         self.heldUntil = nil
         return true
+    }
+
+    /// Notes that the server closed the connection because of something that was on its way; the message to give up when
+    /// it is clear which one that was.
+    mutating func blame() -> Item? {
+        let sent = slots.indices.filter { slots[$0].ref != nil }
+        for index in sent { suspects[slots[index].item.id, default: 0] += sent.count == 1 ? 1 : 0 }
+        guard sent.count == 1, suspects[slots[sent[0]].item.id, default: 0] >= Self.proofs else { return nil }
+        inFlight -= 1
+        return remove(at: sent[0])
+    }
+
+    private mutating func remove(at index: Int) -> Item {
+        let item = slots.remove(at: index).item
+        suspects[item.id] = nil
+        return item
     }
 
     /// Forgets what was on its way: the connection is gone, everything is to be repeated.

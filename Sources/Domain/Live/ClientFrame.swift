@@ -20,6 +20,19 @@ package enum ClientFrame: Sendable, Hashable {
         return try fields.frame()
     }
 
+    /// The `ref` of a frame of which only the beginning is there; nil when it does not stand in it.
+    package static func ref(of beginning: UnsafeBufferPointer<UInt8>) -> FrameRef? {
+        var fields = ClientFields()
+        // It always ends with a fault, since the frame does; what was read before is what counts.
+        do throws(JSONFault) {
+            var scanner = JSONScanner(beginning)
+            try scanner.object { (key, scanner) throws(JSONFault) in try fields.take(key, from: &scanner) }
+        } catch {
+            return fields.ref
+        }
+        return fields.ref
+    }
+
     /// Appends the frame as JSON.
     package func encode(into bytes: inout [UInt8]) {
         switch self {
@@ -178,7 +191,12 @@ private struct ClientFields {
             if let cursor = LogCursor(text) { return cursor }
         default: break
         }
-        throw bad("hello", "cursor", cursor, expected: "a cursor as a server gave it (EPOCH.POSITION)")
+        throw FrameRejection(
+            Refusal(
+                .badRequest,
+                "In hello, `cursor` is not valid; expected a cursor as a server gave it (EPOCH.POSITION), or none."
+            ),
+            ref: ref)
     }
 
     private func priorityValue() throws(FrameRejection) -> Priority {

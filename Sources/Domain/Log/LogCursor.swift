@@ -17,8 +17,8 @@ package struct LogCursor: Hashable, Sendable, CustomStringConvertible {
     /// Reads the text form; nil when it is not `UUID.NUMBER` with a number of zero or more.
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, let epoch = LogEpoch(String(parts[0])), let position = Int64(parts[1]),
-            position >= 0
+        guard parts.count == 2, let epoch = LogEpoch(String(parts[0])),
+            let position = Int64(canonical: parts[1])
         else { return nil }
         self.init(epoch: epoch, position: position)
     }

@@ -2,6 +2,8 @@
 package struct MessageLimits: Sendable, Hashable {
     /// The longest text, in bytes of UTF-8.
     package var textBytes = 65_536
+    /// The longest text as a string of JSON: each byte as `\u00XX`, as some clients write all that is not a letter.
+    package var escapedTextBytes: Int { 6 * textBytes }
     /// The longest subject, in bytes of UTF-8.
     package var subjectBytes = 512
     package var participants = 1_000

@@ -60,6 +60,9 @@ struct ErrorAnswers: RouterMiddleware {
         let start = ContinuousClock.now
         let response: Response
         do {
+            guard ServiceAPI.isCanonical((request.head.path ?? "").prefix { $0 != "?" }) else {
+                throw Refusal(.notFound, "There is nothing at this address.")
+            }
             response = try await next(request, context)
         } catch let error as HTTPParserError {
             throw error

@@ -1,18 +1,14 @@
-import Domain
 import Logging
 import NIOCore
 import NIOHTTP1
 import TransportSecurity
 
-/// Answers what is no HTTP at all with 400, notes failed TLS handshakes, and watches a new connection until its first head has come.
+/// Notes failed TLS handshakes, and watches a new connection until its first head has come.
 final class HTTPFaults: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
 
     private let deadlines: ConnectionDeadlines
-    private var isAnswered = false
-
     private let security: SecurityFiles?
     private let logger: Logger
 
@@ -43,9 +39,6 @@ final class HTTPFaults: ChannelInboundHandler, RemovableChannelHandler {
                     "web.peer": "\(context.remoteAddress?.ipAddress ?? "?")", "web.reason": "\(reason)",
                 ])
         }
-        guard error is HTTPParserError, !isAnswered else { return context.fireErrorCaught(error) }
-        isAnswered = true
-        let refusal = Refusal(.badRequest, "This is no valid HTTP/1.1 request, or its head is too large.")
-        deadlines.refuse(refusal, status: .badRequest, context: context)
+        context.fireErrorCaught(error)
     }
 }

@@ -6,13 +6,19 @@ enum SecurityHeaders {
     private static let contentSecurityPolicy = """
         default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; \
         manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
-        require-trusted-types-for 'script'
+        require-trusted-types-for 'script'; trusted-types 'none'
+        """
+
+    /// The page uses none of what a browser would ask its person about.
+    private static let permissionsPolicy = """
+        camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()
         """
 
     static let fields: [(name: String, value: String)] = [
         ("Content-Security-Policy", contentSecurityPolicy),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
+        ("Permissions-Policy", permissionsPolicy),
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
         ("Cache-Control", "no-store"),

@@ -40,10 +40,22 @@ extension LiveSession {
 
     private func takeFrames() {
         while !isDeaf, !mustPause, unread.readableBytes > 0 {
+            if refusedBytes > 0 {
+                let count = min(refusedBytes, unread.readableBytes)
+                unread.moveReaderIndex(forwardBy: count)
+                refusedBytes -= count
+                continue
+            }
             do {
-                guard let header = try WebSocketHeader.peek(at: unread, payloadLimit: hub.limits.frameBytes),
-                    unread.readableBytes >= header.headerBytes + header.payloadBytes
-                else { break }
+                guard let header = try WebSocketHeader.peek(at: unread, payloadLimit: payloadLimit) else {
+                    break
+                }
+                if header.payloadBytes > hub.limits.frameBytes {
+                    guard unread.readableBytes >= header.headerBytes + hub.limits.refBytes else { break }
+                    try refuseTooLarge(header)
+                    continue
+                }
+                guard unread.readableBytes >= header.headerBytes + header.payloadBytes else { break }
                 unread.moveReaderIndex(forwardBy: header.headerBytes)
                 try take(header)
             } catch {
@@ -57,6 +69,62 @@ extension LiveSession {
             // A copy of its own: what is left over must not hold the larger buffer that it came in.
             unread = ByteBuffer(bytes: unread.readableBytesView)
         }
+        holdUnread()
+    }
+
+    /// Counts what is kept of frames that are not complete, and ends the connection where that is too much.
+    private func holdUnread() {
+        guard share.hold(unread.readableBytes + (fragments?.readableBytes ?? 0)) != nil else { return }
+        isDeaf = true
+        unread = ByteBuffer()
+        fragments = nil
+        _ = share.hold(0)
+        close(.tryAgainLater)
+    }
+
+    /// The largest frame that is looked at: before `welcome` anybody may send one.
+    private var payloadLimit: Int {
+        switch phase {
+        case .live: hub.limits.refusedFrameBytes
+        case .closing: hub.limits.frameBytes
+        case .waitingForHello, .attaching: hub.limits.helloBytes
+        }
+    }
+
+    /// Refuses the message of a frame that is too large by name, where its `ref` stands at the beginning, and reads over the rest.
+    private func refuseTooLarge(_ header: WebSocketHeader) throws(WebSocketHeader.Fault) {
+        if isRefusingFragments, header.opcode == .continuation {
+            isRefusingFragments = !header.isFinal
+        } else if let joined = fragments, header.opcode == .continuation {
+            fragments = nil
+            try refuseTooLarge(joined)
+            isRefusingFragments = !header.isFinal
+        } else {
+            guard fragments == nil, !isRefusingFragments, header.opcode == .text else { throw .tooLarge }
+            let start = unread.readerIndex + header.headerBytes
+            var beginning = ByteBuffer()
+            beginning.writeUnmasked(
+                unread.viewBytes(at: start, length: hub.limits.refBytes)
+                    ?? unread.readableBytesView.prefix(0),
+                mask: header.mask)
+            try refuseTooLarge(beginning)
+            isRefusingFragments = !header.isFinal
+        }
+        unread.moveReaderIndex(forwardBy: header.headerBytes)
+        refusedBytes = header.payloadBytes
+    }
+
+    /// - Parameter beginning: the first bytes of the frame.
+    private func refuseTooLarge(_ beginning: ByteBuffer) throws(WebSocketHeader.Fault) {
+        let ref = beginning.withUnsafeReadableBytes { bytes in
+            ClientFrame.ref(of: bytes.bindMemory(to: UInt8.self))
+        }
+        guard let ref else { throw .tooLarge }
+        refuse(
+            Refusal(
+                .tooLarge,
+                "A frame may have \(hub.limits.frameBytes) bytes at most, and a text \(hub.messageLimits.textBytes) bytes of UTF-8."
+            ), ref: ref)
     }
 
     private func take(_ header: WebSocketHeader) throws(WebSocketHeader.Fault) {
@@ -68,7 +136,7 @@ extension LiveSession {
         }
         switch header.opcode {
         case .text:
-            guard fragments == nil else { throw .badControlFrame }
+            guard fragments == nil, !isRefusingFragments else { throw .badControlFrame }
             if header.isFinal {
                 loop.text.clear()
                 loop.text.writeUnmasked(masked, mask: header.mask)
@@ -78,9 +146,16 @@ extension LiveSession {
                 first.writeUnmasked(masked, mask: header.mask)
                 fragments = first
             }
+        case .continuation where isRefusingFragments:
+            isRefusingFragments = !header.isFinal
         case .continuation:
             guard var joined = fragments else { throw .badControlFrame }
-            guard joined.readableBytes + masked.count <= hub.limits.frameBytes else { throw .tooLarge }
+            guard joined.readableBytes + masked.count <= min(payloadLimit, hub.limits.frameBytes) else {
+                guard case .live = phase else { throw .tooLarge }
+                fragments = nil
+                isRefusingFragments = !header.isFinal
+                return try refuseTooLarge(joined)
+            }
             fragments = nil
             joined.writeUnmasked(masked, mask: header.mask)
             if header.isFinal {
@@ -98,7 +173,9 @@ extension LiveSession {
             outgoing.writeBuffer(&payload)
         case .pong: break
         case .close:
-            close(.done)
+            var payload = ByteBuffer()
+            payload.writeUnmasked(masked, mask: header.mask)
+            close(WebSocketCloseCode(answering: payload))
             loop.flush()
             context?.close(promise: nil)
         }
@@ -118,7 +195,8 @@ extension LiveSession {
     }
 
     private func reject(_ rejection: FrameRejection) {
-        if rejection.refusal.code == .notUTF8 {
+        let isUTF8 = String(validating: loop.text.readableBytesView, as: UTF8.self) != nil
+        if rejection.refusal.code == .notUTF8 || !isUTF8 {
             hub.metrics.refused(.notUTF8)
             return close(.notUTF8)
         }

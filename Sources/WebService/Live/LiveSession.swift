@@ -24,6 +24,7 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
     let pool: LinkPool
     let mailbox: LiveMailbox
     let loop: LiveLoop
+    let share: ConnectionShare
     var phase = Phase.waitingForHello
     var deadline: NIODeadline?
     var context: ChannelHandlerContext?
@@ -34,6 +35,10 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
     var fragments: ByteBuffer?
     var sendsInFlight = 0
     var isReadWithheld = false
+    /// How many bytes are still to come of a frame whose message was refused, and are thrown away.
+    var refusedBytes = 0
+    /// Whether the fragments still to come are thrown away, because their message was refused.
+    var isRefusingFragments = false
     /// Set when the bytes that come make no sense any more.
     var isDeaf = false
 
@@ -50,7 +55,8 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
     var firstRoute: Int32 = -1
     var lastRoute: Int32 = -1
 
-    init(hub: LiveHub, pool: LinkPool, mailbox: LiveMailbox) {
+    init(hub: LiveHub, pool: LinkPool, mailbox: LiveMailbox, share: ConnectionShare) {
+        self.share = share
         self.hub = hub
         self.pool = pool
         self.mailbox = mailbox
@@ -114,6 +120,7 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
     func attached(_ attached: LinkAttached) {
         guard case .attaching(let session) = phase else { return }
         phase = .live(session)
+        share.loggedIn()
         nothingDue()
         let identity = attached.identity
         write(

@@ -145,4 +145,19 @@ enum WebSocketCloseCode: UInt16 {
     case byeWasSent = 1008
     case tooLarge = 1009
     case tryAgainLater = 1013
+
+    /// The answer to a client's close frame: whether it is one (RFC 6455, sections 5.5.1 and 7.4).
+    init(answering payload: ByteBuffer) {
+        var payload = payload
+        guard payload.readableBytes > 0 else {
+            self = .done
+            return
+        }
+        // One byte is no code, and zero is none either.
+        switch payload.readInteger(as: UInt16.self) ?? 0 {
+        case 1000...1003, 1007...1014, 3000...4999:
+            self = String(validating: payload.readableBytesView, as: UTF8.self) == nil ? .notUTF8 : .done
+        default: self = .notTheProtocol
+        }
+    }
 }

@@ -48,7 +48,7 @@ struct EntryRoutes: Sendable {
     }
 
     private func cursor(of request: Request) throws(Refusal) -> LogCursor? {
-        guard let text = request.query("after"), !text.isEmpty else { return nil }
+        guard let text = try request.query("after"), !text.isEmpty else { return nil }
         guard let cursor = LogCursor(text) else {
             throw Refusal(.badRequest, "`after` must be a cursor as a server gave it (EPOCH.POSITION).")
         }

@@ -10,16 +10,14 @@ import ServiceLink
 extension Request {
     /// The body, read from JSON; unknown fields are ignored.
     /// - Throws: `Refusal` when it is too large, not UTF-8, no JSON, or a field is missing or of the wrong type.
+    ///
+    /// `HTTPEdge` has looked at the size already, with a smaller limit where there is one.
     func json<Body: Decodable>(as type: Body.Type, limits: WebServiceLimits) async throws -> Body {
-        let tooLarge = Refusal(.tooLarge, "The body of a request may have \(limits.bodyBytes) bytes at most.")
-        if let length = headers[.contentLength].flatMap({ Int($0) }), length > limits.bodyBytes {
-            throw tooLarge
-        }
         let bytes: ByteBuffer
         do {
-            bytes = try await body.collect(upTo: limits.bodyBytes)
+            bytes = try await body.collect(upTo: limits.sendBodyBytes)
         } catch is NIOTooManyBytesError {
-            throw tooLarge
+            throw Refusal.bodyTooLarge(limits.sendBodyBytes)
         }
         guard String(validating: bytes.readableBytesView, as: UTF8.self) != nil else {
             throw Refusal(.notUTF8, "The body is not UTF-8.")
@@ -37,10 +35,7 @@ extension Request {
             guard let field = headers[.authorization] else {
                 throw Refusal(.unauthenticated, "Log in first, and send `Authorization: Bearer TOKEN`.")
             }
-            let parts = field.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2, parts[0].lowercased() == "bearer",
-                let token = SessionToken(text: String(parts[1]))
-            else { throw SessionToken.refusal }
+            guard let token = SessionToken(authorization: field) else { throw SessionToken.refusal }
             return token
         }
     }
@@ -63,8 +58,8 @@ extension Request {
 
     /// A whole number from the query; nil when it is not given.
     func number(_ name: String, in range: ClosedRange<Int64>) throws(Refusal) -> Int64? {
-        guard let text = query(name) else { return nil }
-        guard let number = Int64(text), range.contains(number) else {
+        guard let text = try query(name) else { return nil }
+        guard let number = Int64(canonical: text), range.contains(number) else {
             throw Refusal(
                 .badRequest,
                 "`\(name)` must be a whole number from \(range.lowerBound) to \(range.upperBound).")
@@ -73,7 +68,10 @@ extension Request {
     }
 
     /// A field of the query; nil when it is not given.
-    func query(_ name: String) -> String? { uri.queryParameters[Substring(name)].map { String($0) } }
+    /// - Throws: `bad-request` when it is given twice or its escapes are none, `not-utf8`.
+    func query(_ name: String) throws(Refusal) -> String? {
+        try Query(target: head.path ?? "").value(of: name)
+    }
 
     /// The address that the request came from: the peer's, or what a trusted proxy says.
     func clientAddress(peer: String?, trustedProxies: TrustedProxies) -> String {
@@ -81,7 +79,7 @@ extension Request {
         guard trustedProxies.contains(peer), let name = HTTPField.Name("X-Forwarded-For") else { return peer }
         let named = headers[values: name].flatMap { $0.split(separator: ",") }
             .map { $0.trimmingCharacters(in: .whitespaces) }
-        return named.last { !trustedProxies.contains($0) && !$0.isEmpty } ?? peer
+        return trustedProxies.client(forwarded: named) ?? peer
     }
 }
 
@@ -99,7 +97,7 @@ extension WebContext {
     /// The message's number of the path.
     var number: EntryNumber {
         get throws(Refusal) {
-            guard let text = parameters["number"], let number = Int64(text), number > 0 else {
+            guard let text = parameters["number"], let number = Int64(canonical: text), number > 0 else {
                 throw Refusal(.notFound, "There is no such message.")
             }
             return number

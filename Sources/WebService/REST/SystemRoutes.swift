@@ -1,4 +1,5 @@
 import Domain
+import HTTPTypes
 import Hummingbird
 import ServiceLink
 
@@ -30,7 +31,10 @@ struct SystemRoutes: Sendable {
 
     /// Only reached when the connection was not upgraded: says why.
     @Sendable private func live(_ request: Request, _ context: WebContext) async throws -> Response {
-        if let refusal = gate.refusal(origins: request.headers[values: .origin], host: request.head.authority)
+        let schemes = HTTPField.Name("X-Forwarded-Proto").map { request.headers[values: $0] } ?? []
+        if let refusal = gate.refusal(
+            origins: request.headers[values: .origin], host: request.head.authority,
+            isSecure: gate.isSecure(forwarded: schemes, peer: context.peerAddress))
         {
             throw refusal
         }

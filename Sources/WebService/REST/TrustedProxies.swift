@@ -19,6 +19,9 @@ package struct TrustedProxies: Hashable, Sendable {
 
     func contains(_ text: String) -> Bool { Self.address(text).map(addresses.contains) ?? false }
 
+    /// The client of a request: who stands last in `X-Forwarded-For` and is no proxy; nil when nobody does.
+    func client(forwarded names: [String]) -> String? { names.last { !$0.isEmpty && !contains($0) } }
+
     /// A socket for both kinds of addresses says `::ffff:10.0.0.1` of a peer at 10.0.0.1.
     private static func address(_ text: String) -> IPAddress? {
         let mapped = "::ffff:"

@@ -16,15 +16,19 @@ struct UserRoutes: Sendable {
     @Sendable private func find(_ request: Request, _ context: WebContext) async throws -> Response {
         let token = try request.token
         var find = LinkFindUsers()
+        let search = try request.query("search")
         find.logins = try logins(request)
-        find.search = request.query("search") ?? ""
+        guard search == nil || find.logins.isEmpty else {
+            throw Refusal(.badRequest, "`logins` and `search` exclude each other; send one of them.")
+        }
+        find.search = search ?? ""
         find.limit = UInt32(
             try request.number("limit", in: Self.limits) ?? Int64(max(Self.limit, find.logins.count)))
         return try .json(UsersBody(users: try await calls.findUsers(find, token).users.map(UserBody.init)))
     }
 
     private func logins(_ request: Request) throws(Refusal) -> [String] {
-        let logins = request.query("logins")?.split(separator: ",").map { String($0) } ?? []
+        let logins = try request.query("logins")?.split(separator: ",").map { String($0) } ?? []
         guard logins.count <= Self.logins else {
             throw Refusal(.badRequest, "`logins` may name at most \(Self.logins) users.")
         }

@@ -9,10 +9,12 @@ struct LineReader {
         case empty
         /// A line that cannot be a message: its number and what is wrong.
         case bad(Int, String)
+        /// A line longer than `lineByteLimit`, which was read over: its number.
+        case tooLong(Int)
         case end
     }
 
-    /// A line longer than this is not read on; no server takes such a message.
+    /// A line longer than this is not kept; no server takes such a message.
     static let lineByteLimit = 1 << 20
     private static let chunkBytes = 64 << 10
     private static let queue = DispatchQueue(label: "asm.standard-input")
@@ -30,7 +32,8 @@ struct LineReader {
                 return item(bytes[position..<end])
             }
             guard bytes.count - position <= Self.lineByteLimit else {
-                return .bad(number + 1, "is longer than \(Self.lineByteLimit) bytes")
+                try await skipLine()
+                return .tooLong(number)
             }
             if isAtEnd {
                 guard position < bytes.count else { return .end }
@@ -43,6 +46,22 @@ struct LineReader {
             let chunk = try await Self.readChunk()
             isAtEnd = chunk.isEmpty
             bytes += chunk
+        }
+    }
+
+    /// Reads to the end of the line and keeps nothing of it.
+    private mutating func skipLine() async throws {
+        number += 1
+        while true {
+            if let end = bytes[position...].firstIndex(of: UInt8(ascii: "\n")) {
+                position = end + 1
+                return
+            }
+            position = bytes.count
+            guard !isAtEnd else { return }
+            bytes = Array(try await Self.readChunk())
+            isAtEnd = bytes.isEmpty
+            position = 0
         }
     }
 

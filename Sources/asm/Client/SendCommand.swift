@@ -8,8 +8,8 @@ struct SendCommand: AsyncParsableCommand {
         discussion: """
             Sends as the user you log in as, to a new thread with the people of --to, or to an existing \
             --thread. With - as the text every line read is one message; they are stored in order, and \
-            none is sent twice even when a server goes away in between. Ends with status 0 when everything \
-            is stored for good; without a connection it tries again until there is one, or as long as \
+            none is sent twice even when a server goes away in between. A line that is too long is refused by its \
+            number, and the rest is sent. Ends with status 0 when everything is stored for good; without a connection it tries again until there is one, or as long as \
             --give-up-after says.
 
             Example: asm send --web http://localhost:8080 --login alice --to bob,carol \
@@ -154,9 +154,16 @@ private struct Sending {
             case .bad(let line, let problem):
                 failure = "Line \(line) \(problem). Everything before it was sent; nothing after it."
                 break reading
+            case .tooLong(let line):
+                refuse(
+                    line,
+                    MessagingError(
+                        code: "too-large", message: "It is longer than \(LineReader.lineByteLimit) bytes."))
             case .line(let number, let text):
                 do {
                     try await send(text, line: number)
+                } catch let error as MessagingError where error.isOfOneMessage {
+                    refuse(number, error)
                 } catch let error as MessagingError {
                     failure =
                         "Line \(number): \(error.message) Everything before it was sent; nothing after it."
@@ -190,6 +197,12 @@ private struct Sending {
             """
     }
 
+    private mutating func refuse(_ line: Int?, _ error: MessagingError) {
+        refused += 1
+        Terminal.note(
+            "\(line.map { "Line \($0) was refused" } ?? "Refused"): \(error.message) (\(error.code))")
+    }
+
     private mutating func takeEvent() async throws {
         guard let event = await events.next() else { throw ClientEnded() }
         switch event {
@@ -197,9 +210,7 @@ private struct Sending {
             if lines.removeValue(forKey: id) != nil { stored += 1 }
         case .refused(let id, _, let error):
             guard let line = lines.removeValue(forKey: id) else { return }
-            refused += 1
-            Terminal.note(
-                "\(line.map { "Line \($0) was refused" } ?? "Refused"): \(error.message) (\(error.code))")
+            refuse(line, error)
         case .connected: lostAt = nil
         case .disconnected(let reason, let pause):
             let lostAt = self.lostAt ?? .now
@@ -209,4 +220,9 @@ private struct Sending {
         default: break
         }
     }
+}
+
+extension MessagingError {
+    /// Whether it says something of this text only, so that others can be sent.
+    fileprivate var isOfOneMessage: Bool { code == "too-large" || code == "empty" }
 }

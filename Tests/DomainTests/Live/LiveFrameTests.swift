@@ -189,7 +189,7 @@ struct LiveFrameTests {
             (#"{"kind":"receipt","thread":7,"read":1}"#, "bad-frame", "`thread` is not valid", nil),
             (#"{"kind":"receipt","thread":"7","read":-1}"#, "bad-frame", "`read` is not valid", nil),
             (#"{"kind":"hello"}"#, "bad-frame", "`token` is missing", nil),
-            (#"{"kind":"hello","token":"t","cursor":"x"}"#, "bad-frame", "`cursor` is not valid", nil),
+            (#"{"kind":"hello","token":"t","cursor":"x"}"#, "bad-request", "`cursor` is not valid", nil),
             (#"{"ref":3,"kind":"ping""#, "bad-frame", "byte 22", "3"),
             (#"[]"#, "bad-frame", "expected an object", nil),
         ] as [(String, String, String, String?)])

@@ -54,8 +54,6 @@ final class Balancer: Sendable {
                 http-response set-header X-Web %s
             \(checks)
             backend live
-                option http-server-close
-                http-reuse never
             \(checks)
 
             """

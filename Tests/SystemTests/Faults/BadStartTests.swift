@@ -121,6 +121,34 @@ extension CommandTests {
         }
 
         @Test(
+            "F2: asm send - refuses the lines that are too long by their numbers, and sends the rest, however it is escaped",
+            .timeLimit(.minutes(1)))
+        func longLines() async throws {
+            let deployment = try await Deployment(services: 1, webs: 1, users: 2)
+            let reader = try await deployment.person(2, at: 0)
+            let controls =
+                String(repeating: "\u{1B}[0m", count: 10_000) + String(repeating: "\u{1}", count: 16_000)
+            let lines = [
+                "first", controls, String(repeating: "a", count: 65_537), "fourth",
+                String(repeating: "b", count: 2_000_000), "sixth", String(repeating: "\u{1}", count: 65_536),
+            ]
+
+            let ended = try await Program.run(
+                Self.sendingLines(to: deployment), input: Array(lines.joined(separator: "\n").utf8))
+
+            let said = Comment(rawValue: ended.errorText)
+            #expect(ended.exitStatus == 1, said)
+            for line in [3, 5] { #expect(ended.errorText.contains("Line \(line) was refused: "), said) }
+            #expect(ended.errorText.contains("Sent 5 messages"), said)
+            #expect(ended.errorText.contains("2 refused"), said)
+            try await reader.untilSeen(5)
+            let thread = try #require(reader.state.value.seen.first?.thread)
+            let texts = try await deployment.webs[0].history(of: thread, as: reader.login)
+                .compactMap { $0["text"].text }
+            #expect(texts == [0, 1, 3, 5, 6].map { lines[$0] }, deployment.report)
+        }
+
+        @Test(
             "asm send with --give-up-after ends without a connection, and says from which line on nothing is known",
             .timeLimit(.minutes(2)))
         func givesUp() async throws {

@@ -26,7 +26,7 @@ extension SystemTests {
             return url.path
         }
 
-        private static func browse(_ script: String, _ arguments: [String]) async throws -> Program {
+        static func browse(_ script: String, _ arguments: [String]) async throws -> Program {
             try await Program(
                 script, path: python(), [root + "/Tests/Browser/" + script, "--patience", "60"] + arguments,
                 environment: ["PYTHONDONTWRITEBYTECODE": "1"])
