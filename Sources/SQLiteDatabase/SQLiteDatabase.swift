@@ -30,6 +30,7 @@ package final class SQLiteDatabase: SQLDatabase {
     package init(path: String, logger: Logger) throws {
         try DatabaseFile.check(path)
         lock = try FileLock(path: path + ".lock", guarding: path)
+        DatabaseFile.guardFromOthers(path)
         self.logger = logger
         var configuration = Configuration()
         configuration.foreignKeysEnabled = true
