@@ -207,13 +207,7 @@ extension RequestRouter {
         guard !wish.subject.holdsNUL else {
             throw Refusal(.badRequest, "The subject holds a NUL, which a subject cannot hold.")
         }
-        var participants: [User.ID] = []
-        for id in wish.participants.map(User.ID.init(rawValue:)) where !participants.contains(id) {
-            participants.append(id)
-        }
-        guard participants.count <= limits.participants else {
-            throw Refusal(.badRequest, "A thread takes at most \(limits.participants) participants.")
-        }
+        let participants = wish.participants.map(User.ID.init(rawValue:))
         let made = try await change(
             .create(.random(), subject: wish.subject, participants: participants), caller, wish.clientID)
         var accepted = LinkAccepted(made.acceptance)

@@ -34,6 +34,22 @@ enum DatabaseFile {
         guard start.isEmpty || Array(start) == magic else { throw notADatabase(path) }
     }
 
+    /// Takes the file from the eyes of other accounts of this machine: a new one is its owner's alone, an older one keeps
+    /// what its owner's group may. SQLite gives the files beside it the mode of the database.
+    static func guardFromOthers(_ path: String) {
+        let files = FileManager.default
+        if !files.fileExists(atPath: path) {
+            _ = files.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+        }
+        for file in [path, path + "-wal", path + "-shm"] {
+            // One that is absent, or another account's, is as SQLite finds it.
+            guard let mode = try? files.attributesOfItem(atPath: file)[.posixPermissions] as? Int,
+                mode & 0o007 != 0
+            else { continue }
+            try? files.setAttributes([.posixPermissions: mode & ~0o007], ofItemAtPath: file)
+        }
+    }
+
     static func openingError(_ error: DatabaseError, path: String) -> SQLError {
         let message = error.message ?? "SQLite gives no reason"
         return switch error.resultCode {

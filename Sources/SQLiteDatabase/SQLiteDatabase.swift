@@ -36,6 +36,7 @@ package final class SQLiteDatabase: SQLDatabase {
         try DatabaseFile.check(path)
         self.readTime = readTime
         lock = try FileLock(path: path + ".lock", guarding: path)
+        DatabaseFile.guardFromOthers(path)
         self.logger = logger
         var configuration = Configuration()
         configuration.foreignKeysEnabled = true

@@ -54,7 +54,7 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .superseded:
             "This server's slot went to another one, or another process has started as this server."
         case .noSuchCustomer(let name):
-            "There is no customer named '\(name)'. `asm customer add \(name)` makes one."
+            "There is no customer named '\(name)'. `asm customer add \(ShellText(name))` makes one."
         case .nameTaken(let name): "'\(name)' exists already; choose another name."
         case .noSuchServer(let name): "There is no server '\(name)'; `asm servers` lists them."
         case .serverIsStopped(let name): "Server '\(name)' has stopped already."

@@ -5,7 +5,7 @@ import NIOPosix
 import Observability
 import ServiceLink
 
-struct AdminWebCommand: AsyncParsableCommand {
+struct AdminWebCommand: ServerCommand {
     static let configuration = CommandConfiguration(
         commandName: "admin-web", abstract: "Run an ASM Admin Web: what administrators talk to.",
         discussion: """
@@ -16,15 +16,14 @@ struct AdminWebCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("Where administrators connect. Default: 127.0.0.1:8081.", valueName: "host:port"))
-    var listen: String?
+        help: ArgumentHelp("Where administrators connect.", valueName: "host:port"), transform: bindAddress)
+    var listen = BindAddress(host: "127.0.0.1", port: 8_081)
 
     @OptionGroup var options: WebTierOptions
 
     func run() async throws {
-        let settings = try await options.read(listen: listen, usual: "127.0.0.1:8081", label: "asm.admin-web")
-        let address = settings.address
-        var configuration = AdminWebConfiguration(address: address, servers: settings.servers)
+        let settings = try options.read(at: listen, label: "asm.admin-web")
+        var configuration = AdminWebConfiguration(address: listen, servers: settings.servers)
         configuration.software = Software.name
         configuration.security = settings.security
         configuration.linkSecurity = settings.linkSecurity
@@ -32,10 +31,9 @@ struct AdminWebCommand: AsyncParsableCommand {
             configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
             logger: settings.logger
         ) { port in
-            print("ASM Admin Web \(Software.version) serves on \(address.host):\(port).")
-            fflush(nil)
+            Terminal.announce("ASM Admin Web \(Software.version) serves on \(listen.host):\(port).")
         }
-        let ending = Ending(delay: settings.drainDelay) { adminWeb.leave() }
+        let ending = Ending(delay: options.draining.drainDelay) { adminWeb.leave() }
         try await runUntilSignal([adminWeb], ending: ending, logger: settings.logger)
     }
 }

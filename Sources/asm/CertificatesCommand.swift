@@ -24,15 +24,14 @@ struct CertificatesCommand: AsyncParsableCommand {
         @Option(help: "What the authority is called.")
         var name = "ASM cluster authority"
 
-        @Option(help: "How many days it is valid.")
+        @Option(help: "How many days it is valid.", transform: whole(1...20 * 366))
         var days = CertificateAuthority.defaultDays
+
+        @OptionGroup var file: SettingsFileOption
 
         func validate() throws {
             guard (1...64).contains(name.utf8.count) else {
                 throw ValidationError("--name: an authority's name has 1 to 64 bytes.")
-            }
-            guard (1...20 * 366).contains(days) else {
-                throw ValidationError("--days: an authority is valid for 1 to \(20 * 366) days.")
             }
         }
 
@@ -41,13 +40,14 @@ struct CertificatesCommand: AsyncParsableCommand {
             let (authority, key) = try CertificateAuthority.make(named: name, validForDays: days)
             try CertificatesCommand.write(
                 certificate: authority.certificatePEM, key: key + "\n", to: folder + "/ca", replaces: false)
-            print(
-                """
-                The authority '\(name)' is valid until \(authority.details.notAfter.utc).
-                  \(folder)/ca.pem  its certificate: give it to every process as --link-ca
-                  \(folder)/ca.key  its key: whoever has it can join the cluster; keep it off the servers
-                Next: asm certificates issue asm1 --host asm1.example --dir \(folder)
-                """)
+            try Terminal.out(
+                text:
+                    """
+                    The authority '\(name)' is valid until \(authority.details.notAfter.utc).
+                      \(folder)/ca.pem  its certificate: give it to every process as --link-ca
+                      \(folder)/ca.key  its key: whoever has it can join the cluster; keep it off the servers
+                    Next: asm certificates issue asm1 --host asm1.example --dir \(folder)
+                    """)
         }
     }
 
@@ -89,6 +89,8 @@ struct CertificatesCommand: AsyncParsableCommand {
         @Flag(help: "Replace files of an earlier certificate of this name.")
         var replace = false
 
+        @OptionGroup var file: SettingsFileOption
+
         func validate() throws { _ = try wish() }
 
         private func wish() throws -> CertificateWish {
@@ -109,11 +111,12 @@ struct CertificatesCommand: AsyncParsableCommand {
                 certificate: issued.certificatePEM, key: issued.keyPEM, to: "\(folder)/\(name)",
                 replaces: replace)
             let use = issued.details.uses.map(\.rawValue).joined(separator: " and ")
-            print(
-                """
-                \(folder)/\(name).pem and \(folder)/\(name).key: for \(issued.details.names.joined(separator: ", ")), \
-                as \(use), until \(issued.details.notAfter.utc).
-                """)
+            try Terminal.out(
+                text:
+                    """
+                    \(folder)/\(name).pem and \(folder)/\(name).key: for \(issued.details.names.joined(separator: ", ")), \
+                    as \(use), until \(issued.details.notAfter.utc).
+                    """)
         }
     }
 
@@ -135,17 +138,18 @@ struct CertificatesCommand: AsyncParsableCommand {
                 for details in try CertificateDetails.all(in: file) {
                     let left = details.daysLeft(at: now)
                     hasExpired = hasExpired || details.notAfter <= now
-                    print(
-                        """
-                        \(file)
-                          Subject:     \(details.subject)
-                          Issuer:      \(details.issuer)
-                          Names:       \(details.names.isEmpty ? "none" : details.names.joined(separator: ", "))
-                          For use as:  \(details.uses.map(\.rawValue).joined(separator: ", "))
-                          Valid:       \(details.notBefore.utc) to \(details.notAfter.utc)
-                          SHA-256:     \(details.colonFingerprint)
-                          Days left:   \(details.notAfter <= now ? "none, it has expired" : "\(left)")
-                        """)
+                    try Terminal.out(
+                        text:
+                            """
+                            \(file)
+                              Subject:     \(details.subject)
+                              Issuer:      \(details.issuer)
+                              Names:       \(details.names.isEmpty ? "none" : details.names.joined(separator: ", "))
+                              For use as:  \(details.uses.map(\.rawValue).joined(separator: ", "))
+                              Valid:       \(details.notBefore.utc) to \(details.notAfter.utc)
+                              SHA-256:     \(details.colonFingerprint)
+                              Days left:   \(details.notAfter <= now ? "none, it has expired" : "\(left)")
+                            """)
                 }
             }
             if hasExpired { throw ExitCode.failure }

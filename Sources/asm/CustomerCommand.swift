@@ -27,8 +27,8 @@ struct CustomerCommand: AsyncParsableCommand {
 
         func run() async throws {
             let customer = try await withStore(common, database) { try await $0.addCustomer(named: name) }
-            print(
-                "Customer '\(customer.name)' has been added. Next: asm user add --customer '\(customer.name)' LOGIN"
+            try Terminal.out(
+                "Customer '\(customer.name)' has been added. Next: asm user add --customer \(ShellText(customer.name)) LOGIN"
             )
         }
     }

@@ -19,22 +19,18 @@ struct DatabaseOptions: ParsableArguments {
     @Flag(help: "Allow a database connection beyond this machine that is not encrypted and verified.")
     var allowPlainDatabase = false
 
-    var settings: [String: String?] {
-        ["database": database, "allow.plain.database": allowPlainDatabase ? "true" : nil]
-    }
-}
-
-extension Settings {
-    /// Opens the database that the settings name, checked to be reachable.
-    func openDatabase(_ logger: Logger) async throws -> any SQLDatabase {
-        let url = try required("database", example: "sqlite:/var/lib/asm/asm.sqlite")
-        return try await Settings.openDatabase(
-            url, allowsPlainText: flag("allow.plain.database"), logger)
+    /// Opens the database that the options name, checked to be reachable.
+    func open(_ logger: Logger) async throws -> any SQLDatabase {
+        guard let database, !database.isEmpty else {
+            throw ValidationError(
+                "--database is missing. Example: --database sqlite:/var/lib/asm/asm.sqlite")
+        }
+        return try await Self.open(database, allowsPlainText: allowPlainDatabase, logger)
     }
 
     /// - Parameter allowsPlainText: whether a connection to another machine may be without verified encryption.
-    static func openDatabase(
-        _ url: String, allowsPlainText: Bool = false, _ logger: Logger
+    private static func open(
+        _ url: String, allowsPlainText: Bool, _ logger: Logger
     ) async throws -> any SQLDatabase {
         if url.hasPrefix("sqlite:") {
             return try SQLiteDatabase(path: String(url.dropFirst("sqlite:".count)), logger: logger)
@@ -89,9 +85,7 @@ struct DatabaseService: Service {
 func withStore<Value>(
     _ common: CommonOptions, _ options: DatabaseOptions, _ body: (Store) async throws -> Value
 ) async throws -> Value {
-    let settings = try await common.settings(options.settings)
-    let logger = try settings.logger("asm")
-    let database = try await settings.openDatabase(logger)
+    let database = try await options.open(common.logger("asm"))
     do {
         let store = Store(database: database)
         try await store.prepareForCommand()
@@ -116,14 +110,13 @@ struct MigrateCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = try await common.settings(database.settings)
-        let opened = try await settings.openDatabase(try settings.logger("asm"))
+        let opened = try await database.open(common.logger("asm"))
         let applied = try await Store(database: opened).migrate()
         await opened.close()
         if applied.isEmpty {
-            print("The schema is up to date (version \(Store.migrations.count)).")
+            try Terminal.out("The schema is up to date (version \(Store.migrations.count)).")
         } else {
-            print("Applied: \(applied.map { String($0) }.joined(separator: ", ")).")
+            try Terminal.out("Applied: \(applied.map { String($0) }.joined(separator: ", ")).")
         }
     }
 }

@@ -29,6 +29,7 @@ struct DrainCommand: AsyncParsableCommand {
     @Flag(help: "Take the request back, if the server has not seen it yet.")
     var cancel = false
 
+    @OptionGroup var cluster: ClusterOptions
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var common: CommonOptions
 
@@ -37,7 +38,7 @@ struct DrainCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let times = try await common.settings([:]).clusterTimes()
+        let times = cluster.times
         try await withStore(common, database) { store in
             let address = try await Self.address(of: server, among: store.servers())
             if cancel {
@@ -46,14 +47,15 @@ struct DrainCommand: AsyncParsableCommand {
                         "There is nothing to take back: server '\(address)' was not asked, or is ending already."
                     )
                 }
-                return print("Server '\(address)' stays.")
+                return try Terminal.out("Server '\(address)' stays.")
             }
             let asked = try await store.requestDrain(of: address)
             guard wait else {
-                return print("Server '\(address)' has been asked to end; `asm servers` shows when it has.")
+                return try Terminal.out(
+                    "Server '\(address)' has been asked to end; `asm servers` shows when it has.")
             }
             try await Self.untilEnded(asked, in: store, times)
-            print("Server '\(address)' has ended.")
+            try Terminal.out("Server '\(address)' has ended.")
         }
     }
 

@@ -113,22 +113,9 @@ func untilSignal<Value: Sendable>(
 /// How long a web process serves on after it was told to end.
 struct DrainOptions: ParsableArguments {
     @Option(
+        name: [.customLong("drain-delay"), .customLong("drain-delay-seconds")],
         help: ArgumentHelp(
-            "After SIGTERM, how long /readyz says 503 while everything is still served. Default: 5.",
-            valueName: "seconds"))
-    var drainDelay: String?
-
-    /// The settings that the options stand for.
-    var values: [String: String?] { ["drain.delaySeconds": drainDelay] }
-}
-
-extension Settings {
-    /// How long a process serves on after it has said that it is going.
-    func drainDelay() throws -> Duration {
-        guard let text = string("drain.delaySeconds") else { return .seconds(5) }
-        guard let seconds = Double(text), (0...300).contains(seconds) else {
-            throw ValidationError("drain.delaySeconds is '\(text)'; expected seconds from 0 to 300.")
-        }
-        return .seconds(seconds)
-    }
+            "After SIGTERM, how long /readyz says 503 while everything is still served.",
+            valueName: "seconds"), transform: seconds(0...300))
+    var drainDelay = Duration.seconds(5)
 }

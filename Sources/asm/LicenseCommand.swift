@@ -20,7 +20,7 @@ struct LicenseCommand: AsyncParsableCommand {
 
         func run() async throws {
             let status = try await withStore(common, database) { try await $0.licence() }
-            for line in Self.lines(status) { print(line) }
+            for line in Self.lines(status) { try Terminal.out(line) }
         }
 
         static func lines(_ status: LicenceStatus) -> [String] {
@@ -82,8 +82,8 @@ struct LicenseCommand: AsyncParsableCommand {
                     try await store.licence().trustedIssuer
                 )
             }
-            print("The license for \(terms.licensee) is installed and in force.")
-            print(
+            try Terminal.out("The license for \(terms.licensee) is installed and in force.")
+            try Terminal.out(
                 "Issuer: \(LicenceIssuer.fingerprint(ofBase64: issuer ?? "")). Only its licenses are taken from now on."
             )
         }
@@ -117,19 +117,19 @@ struct LicenseCommand: AsyncParsableCommand {
         @Option(help: "Who is licensed.")
         var licensee: String
 
-        @Option(help: "ASM Services that may serve at the same time.")
+        @Option(help: "ASM Services that may serve at the same time.", transform: whole(0...Int64.max))
         var servers: Int64?
 
-        @Option(help: "Users.")
+        @Option(help: "Users.", transform: whole(0...Int64.max))
         var users: Int64?
 
-        @Option(help: "Groups.")
+        @Option(help: "Groups.", transform: whole(0...Int64.max))
         var groups: Int64?
 
-        @Option(help: "Roles.")
+        @Option(help: "Roles.", transform: whole(0...Int64.max))
         var roles: Int64?
 
-        @Option(help: "Users who may send attachments.")
+        @Option(help: "Users who may send attachments.", transform: whole(0...Int64.max))
         var attachmentUsers: Int64?
 
         @Option(help: "When it ends. Default: never.")
@@ -141,6 +141,8 @@ struct LicenseCommand: AsyncParsableCommand {
         @Option(help: ArgumentHelp("Where to write it. Default: standard output.", valueName: "file"))
         var out: String?
 
+        @OptionGroup var file: SettingsFileOption
+
         func run() async throws {
             guard let installation = Token128(installation) else {
                 throw ValidationError(
@@ -148,9 +150,6 @@ struct LicenseCommand: AsyncParsableCommand {
             }
             guard !licensee.isEmpty, licensee.utf8.count <= 200, !licensee.contains(where: \.isNewline) else {
                 throw ValidationError("--licensee takes one line of 1 to 200 bytes.")
-            }
-            for limit in [servers, users, groups, roles, attachmentUsers] {
-                guard limit ?? 0 >= 0 else { throw ValidationError("A limit is 0 or more.") }
             }
             let now = Timestamp(microseconds: Int64(Date().timeIntervalSince1970) * 1_000_000)
             let terms = LicenceTerms(
@@ -160,9 +159,9 @@ struct LicenseCommand: AsyncParsableCommand {
                 issuedAt: try issued.map { try Self.time($0, "--issued") } ?? now,
                 expiresAt: try expires.map { try Self.time($0, "--expires") })
             let text = try issuer().issue(terms)
-            guard let out else { return print(text, terminator: "") }
+            guard let out else { return try Terminal.out(raw: text) }
             try text.write(toFile: out, atomically: true, encoding: .utf8)
-            print("The license for \(licensee) is in '\(out)'.")
+            try Terminal.out("The license for \(licensee) is in '\(out)'.")
         }
 
         private func issuer() throws -> LicenceIssuer {
@@ -180,8 +179,7 @@ struct LicenseCommand: AsyncParsableCommand {
                     atPath: key, contents: Data(issuer.file.open.utf8), attributes: [.posixPermissions: 0o600]
                 )
             else { throw ValidationError("The key cannot be written to '\(key)'.") }
-            FileHandle.standardError.write(
-                Data("A new issuer key, \(issuer.fingerprint), is in '\(key)': keep it secret.\n".utf8))
+            Terminal.note("A new issuer key, \(issuer.fingerprint), is in '\(key)': keep it secret.")
             return issuer
         }
 
@@ -203,7 +201,8 @@ struct LicenseCommand: AsyncParsableCommand {
 
         func run() async throws {
             let removed = try await withStore(common, database) { try await $0.removeLicence() }
-            print(removed ? "The license has been removed: nothing is limited." : "No license is installed.")
+            try Terminal.out(
+                removed ? "The license has been removed: nothing is limited." : "No license is installed.")
         }
     }
 }

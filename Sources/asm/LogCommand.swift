@@ -37,7 +37,7 @@ struct LogCommand: AsyncParsableCommand {
                 let id = try await customer.asyncMap { try await store.customer(named: $0).id }
                 return try await store.beginNewEpoch(of: id)
             }
-            print(
+            try Terminal.out(
                 "\(count) \(count == 1 ? "log has" : "logs have") a new epoch. Clients load \(count == 1 ? "it" : "them") anew."
             )
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 #if FAILPOINTS
     import Failpoints
@@ -15,7 +16,8 @@ struct ASM: AsyncParsableCommand {
 
             On servers of your own: `asm service` beside a PostgreSQL database, `asm web-service` in front of it.
             Every option can also be given in the environment (--web-port as ASM_WEB_PORT) or in a JSON file \
-            named with --config ({"web": {"port": 8080}}); an option wins over the environment, and that over the file.
+            named with --config ({"web": {"port": 8080}}); an option wins over the environment, and that over the file. \
+            `asm settings COMMAND` shows what a command would use, and where it comes from.
             """,
         version: Software.version,
         subcommands: [
@@ -24,7 +26,7 @@ struct ASM: AsyncParsableCommand {
             CustomerCommand.self,
             UserCommand.self, LogCommand.self, EventsCommand.self, CertificatesCommand.self,
             SendCommand.self,
-            ListenCommand.self, BenchCommand.self, DrillCommand.self, WatchCommand.self,
+            ListenCommand.self, BenchCommand.self, DrillCommand.self, WatchCommand.self, SettingsCommand.self,
         ])
 
     #if FAILPOINTS
@@ -33,6 +35,78 @@ struct ASM: AsyncParsableCommand {
             do { try Sabotage.load() } catch { throw ValidationError("\(error)") }
         }
     #endif
+
+    static func main() async {
+        Terminal.prepare()
+        endProcess(await status(of: Array(CommandLine.arguments.dropFirst())))
+    }
+
+    /// Runs the command of a line; the status to end with.
+    private static func status(of arguments: [String]) async -> Int32 {
+        var given: GivenSettings?
+        var command: any ParsableCommand
+        do {
+            let settings = try GivenSettings(
+                arguments, environment: ProcessInfo.processInfo.environment, root: ASM.self)
+            for warning in settings.warnings { Terminal.note("Warning: " + warning) }
+            given = settings
+            command = try parseAsRoot(settings.arguments)
+        } catch {
+            let status = told(error, given, isOfLine: true)
+            let type = ChosenCommand(arguments, of: ASM.self).type as? any SaysItsStatus.Type
+            return status == ExitCode.validationFailure.rawValue
+                ? type?.statusOfBadSettings ?? status : status
+        }
+        do {
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+            return ExitCode.success.rawValue
+        } catch {
+            return told(error, given, isOfLine: false)
+        }
+    }
+
+    /// Says why a command ended; the status that it ends with.
+    /// - Parameter isOfLine: the line is at fault, and how it is written is worth a reminder.
+    private static func told(_ error: any Error, _ given: GivenSettings?, isOfLine: Bool) -> Int32 {
+        if case OutputFailure.closed = error { return OutputFailure.closedStatus }
+        let status = exitCode(for: error)
+        guard !status.isSuccess else {
+            do { try Terminal.out(text: fullMessage(for: error)) } catch {
+                return told(error, nil, isOfLine: false)
+            }
+            return status.rawValue
+        }
+        let message = message(for: error)
+        guard !message.isEmpty else { return status.rawValue }
+        // What comes from outside must not look like a line of its own.
+        var text = "Error: " + message.replacingOccurrences(of: "\n", with: "\n  ")
+        for origin in given?.origins(in: message) ?? [] { text += "\n  " + origin }
+        if isOfLine, given != nil {
+            text +=
+                "\n"
+                + fullMessage(for: error).split(separator: "\n").drop { !$0.hasPrefix("Usage:") }
+                .joined(separator: "\n")
+        }
+        Terminal.notes(text)
+        return status.rawValue
+    }
+}
+
+private func endProcess(_ status: Int32) -> Never { exit(status) }
+
+/// A command whose status says what it found, also when it could not begin.
+protocol SaysItsStatus: AsyncParsableCommand {
+    static var statusOfBadSettings: Int32 { get }
+}
+
+/// A failure told in a plain sentence; the exit status is 1.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
 }
 
 /// What this program calls itself.

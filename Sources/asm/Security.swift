@@ -1,5 +1,4 @@
 import ArgumentParser
-import Configuration
 import Foundation
 import Logging
 import ServiceLink
@@ -25,13 +24,6 @@ struct LinkSecurityOptions: ParsableArguments {
 
     @Flag(help: "Allow the service link in plain text beyond this machine.")
     var allowPlainLink = false
-
-    var settings: [String: String?] {
-        [
-            "link.certificate": linkCertificate, "link.key": linkKey, "link.ca": linkAuthority,
-            "allow.plain.link": allowPlainLink ? "true" : nil,
-        ]
-    }
 }
 
 /// HTTPS, as every process that apps and browsers connect to takes it.
@@ -47,27 +39,23 @@ struct WebSecurityOptions: ParsableArguments {
 
     @Flag(help: "Allow HTTP in plain text beyond this machine, as behind a proxy that ends TLS.")
     var allowPlainHTTP = false
-
-    var settings: [String: String?] {
-        [
-            "certificate": certificate, "key": key, "allow.plain.http": allowPlainHTTP ? "true" : nil,
-        ]
-    }
 }
 
-extension Settings {
+extension LinkSecurityOptions {
     /// The certificates of the service link; nil where it may be plain text.
     ///
     /// - Parameter addresses: where it goes from here: that of a listening server, or the Server list.
-    func linkSecurity(
+    func files(
         for purpose: SecurityFiles.Purpose, at addresses: [BindAddress], _ logger: Logger
     ) throws -> SecurityFiles? {
-        let keys = ["link.certificate", "link.key", "link.ca"]
-        guard let files = try together(keys) else {
+        let given = [
+            ("--link-certificate", linkCertificate), ("--link-key", linkKey), ("--link-ca", linkAuthority),
+        ]
+        guard let files = try together(given) else {
             let open = addresses.filter { !PlainText.isLoopback($0.host) }
             guard !open.isEmpty else { return nil }
             let list = open.map(\.description).joined(separator: ", ")
-            guard flag("allow.plain.link") else {
+            guard allowPlainLink else {
                 throw CommandFailure(
                     "The service link at \(list) would be plain text, which everybody on its network can read and "
                         + "change: give --link-certificate, --link-key and --link-ca (asm certificates makes them), or "
@@ -86,57 +74,6 @@ extension Settings {
         return security
     }
 
-    /// The certificate for HTTPS; nil where plain HTTP may be.
-    func webSecurity(at address: BindAddress, _ logger: Logger) throws -> SecurityFiles? {
-        guard let files = try together(["certificate", "key"]) else {
-            guard !PlainText.isLoopback(address.host) else { return nil }
-            guard flag("allow.plain.http") else {
-                throw CommandFailure(
-                    "HTTP at \(address) would be plain text, passwords included, which everybody on its network can "
-                        + "read and change: give --certificate and --key, or, behind a proxy that ends TLS, allow it "
-                        + "by name with --allow-plain-http.")
-            }
-            logger.warning(
-                """
-                HTTP is plain text: whoever is on its network can read and change everything, passwords included. \
-                It was allowed with --allow-plain-http
-                """, metadata: ["web.address": "\(address)"])
-            return nil
-        }
-        return try securityFiles(.init(certificate: files[0], key: files[1]), for: .web, logger)
-    }
-
-    /// Whether something is allowed: given as a flag, or `true` in the environment or the settings file.
-    func flag(_ key: String) -> Bool {
-        if let text = string(key) { return ["true", "yes", "1"].contains(text.lowercased()) }
-        return reader.bool(forKey: ConfigKey(key)) ?? false
-    }
-
-    private func securityFiles(
-        _ paths: SecurityFiles.Paths, for purpose: SecurityFiles.Purpose, _ logger: Logger
-    ) throws -> SecurityFiles {
-        do {
-            return try SecurityFiles(paths, for: purpose, logger: logger)
-        } catch {
-            let option =
-                purpose == .web ? "--certificate and --key" : "--link-certificate, --link-key and --link-ca"
-            throw CommandFailure("\(option): \(error).")
-        }
-    }
-
-    /// Files that belong together: all of them, or nil when none is named.
-    private func together(_ keys: [String]) throws -> [String]? {
-        let values = keys.map { key in string(key).flatMap { $0.isEmpty ? nil : $0 } }
-        if values.allSatisfy({ $0 == nil }) { return nil }
-        let options = keys.map { "--" + $0.split(separator: ".").joined(separator: "-") }
-        if let missing = values.firstIndex(of: nil) {
-            throw CommandFailure(
-                "\(options[missing]) is missing: \(options.formatted(.list(type: .and).locale(.init(identifier: "en")))) "
-                    + "belong together.")
-        }
-        return values.compactMap(\.self)
-    }
-
     /// The web tier checks a server's certificate for the name in its Server list, which is most often this one.
     private func warn(of security: SecurityFiles, at addresses: [BindAddress], _ logger: Logger) {
         for address in addresses where !["0.0.0.0", "::"].contains(address.host) {
@@ -152,4 +89,57 @@ extension Settings {
                 ])
         }
     }
+}
+
+extension WebSecurityOptions {
+    /// The certificate for HTTPS; nil where plain HTTP may be.
+    func files(at address: BindAddress, _ logger: Logger) throws -> SecurityFiles? {
+        guard let files = try together([("--certificate", certificate), ("--key", key)]) else {
+            guard !PlainText.isLoopback(address.host) else { return nil }
+            guard allowPlainHTTP else {
+                throw CommandFailure(
+                    "HTTP at \(address) would be plain text, passwords included, which everybody on its network can "
+                        + "read and change: give --certificate and --key, or, behind a proxy that ends TLS, allow it "
+                        + "by name with --allow-plain-http.")
+            }
+            logger.warning(
+                """
+                HTTP is plain text: whoever is on its network can read and change everything, passwords included. \
+                It was allowed with --allow-plain-http
+                """, metadata: ["web.address": "\(address)"])
+            return nil
+        }
+        return try securityFiles(.init(certificate: files[0], key: files[1]), for: .web, logger)
+    }
+}
+
+private func securityFiles(
+    _ paths: SecurityFiles.Paths, for purpose: SecurityFiles.Purpose, _ logger: Logger
+) throws -> SecurityFiles {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: paths.key)
+    if let mode = attributes?[.posixPermissions] as? Int, mode & 0o007 != 0 {
+        logger.warning(
+            "Every account of this machine can use the private key: take it from the others (chmod o-rwx)",
+            metadata: ["file": "\(paths.key)", "mode": "\(String(mode, radix: 8))"])
+    }
+    do {
+        return try SecurityFiles(paths, for: purpose, logger: logger)
+    } catch {
+        let option =
+            purpose == .web ? "--certificate and --key" : "--link-certificate, --link-key and --link-ca"
+        throw CommandFailure("\(option): \(error).")
+    }
+}
+
+/// Files that belong together: all of them, or nil when none is named.
+private func together(_ given: [(option: String, file: String?)]) throws -> [String]? {
+    let values = given.map { $0.file.flatMap { $0.isEmpty ? nil : $0 } }
+    if values.allSatisfy({ $0 == nil }) { return nil }
+    let options = given.map(\.option)
+    if let missing = values.firstIndex(of: nil) {
+        throw CommandFailure(
+            "\(options[missing]) is missing: \(options.formatted(.list(type: .and).locale(.init(identifier: "en")))) "
+                + "belong together.")
+    }
+    return values.compactMap(\.self)
 }

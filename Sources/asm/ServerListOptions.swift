@@ -14,18 +14,13 @@ struct ServerListOptions: ParsableArguments {
             valueName: "file"))
     var webConfig: String?
 
-    /// The settings that the options stand for.
-    var values: [String: String?] { ["server": server, "web.config": webConfig] }
-}
-
-extension Settings {
     /// The servers to use: option over environment over our own file over `web.config`.
     ///
     /// A `web.config` is read only where it is named: nothing is found by luck. One that is named must be sound, even
     /// when something else has the last word.
-    func serverList(_ logger: Logger) throws -> ServerList {
-        let file = string("web.config").flatMap { $0.isEmpty ? nil : $0 }
-        let webConfig = try file.map { try Self.webConfig($0) }
+    func list(_ logger: Logger) throws -> ServerList {
+        let file = webConfig.flatMap { $0.isEmpty ? nil : $0 }
+        let webConfig = try file.map { try Self.read($0) }
         if let file, let webConfig {
             for leftover in webConfig.leftovers {
                 logger.warning(
@@ -33,8 +28,9 @@ extension Settings {
                     metadata: ["file": "\(file)", "advice": "\(leftover)"])
             }
         }
-        if let text = string("server"), !text.isEmpty {
-            let servers = try parsed("server", text) { try ServerList($0) }
+        if let server, !server.isEmpty {
+            let servers: ServerList
+            do { servers = try ServerList(server) } catch { throw ValidationError("--server: \(error)") }
             if let file, let other = webConfig?.servers, other != servers {
                 logger.notice(
                     "Another setting has precedence over the Server key of web.config",
@@ -53,7 +49,7 @@ extension Settings {
         )
     }
 
-    private static func webConfig(_ file: String) throws -> WebConfigFile {
+    private static func read(_ file: String) throws -> WebConfigFile {
         let bytes: [UInt8]
         do {
             let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: file))

@@ -22,26 +22,24 @@ struct ServersCommand: AsyncParsableCommand {
         @Flag(help: "Print JSON.")
         var json = false
 
+        @OptionGroup var cluster: ClusterOptions
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            let times = try await common.settings([:]).clusterTimes()
+            let times = cluster.times
             let (servers, replication) = try await withStore(common, database) {
                 (try await $0.servers(), try await $0.replication())
             }
             if json {
-                let encoder = JSONEncoder()
-                encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-                let form = ClusterForm(
-                    servers: servers.map { ServerForm($0, times) }, replication: .init(replication))
-                print(String(decoding: try encoder.encode(form), as: UTF8.self))
-            } else {
-                for line in Self.table(servers, times) { print(line) }
-                print("")
-                print(replication.statement)
-                for standby in replication.standbys { print("  " + standby.line) }
+                return try printJSON(
+                    ClusterForm(
+                        servers: servers.map { ServerForm($0, times) }, replication: .init(replication)))
             }
+            for line in Self.table(servers, times) { try Terminal.out(line) }
+            try Terminal.out("")
+            try Terminal.out(replication.statement)
+            for standby in replication.standbys { try Terminal.out("  " + standby.line) }
         }
 
         static func table(_ servers: [ServerRecord], _ times: ClusterTimes) -> [String] {
@@ -54,7 +52,7 @@ struct ServersCommand: AsyncParsableCommand {
                         server.address, server.state(times), CalendarTime(server.lastActive).text,
                         server.slot.map { "\($0)" } ?? "-", server.version,
                         CalendarTime(server.startedAt).text, "\(server.boot)".prefix(8).description,
-                    ]
+                    ].map { escapingControls($0) }
                 }
             let widths = header.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
             return rows.enumerated().flatMap { index, row in
@@ -75,13 +73,15 @@ struct ServersCommand: AsyncParsableCommand {
         @Argument(help: ArgumentHelp("The server, as `asm servers` lists it.", valueName: "host:port"))
         var server: String
 
+        @OptionGroup var cluster: ClusterOptions
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            let times = try await common.settings([:]).clusterTimes()
+            let times = cluster.times
             try await withStore(common, database) { try await $0.removeServer(server, times: times) }
-            print("Server '\(server)' has been removed. Take it out of the Server lists of the web tier too.")
+            try Terminal.out(
+                "Server '\(server)' has been removed. Take it out of the Server lists of the web tier too.")
         }
     }
 
@@ -101,15 +101,17 @@ struct ServersCommand: AsyncParsableCommand {
         @Flag(help: "Also from a server that was heard of a moment ago: it serves nothing from here on.")
         var running = false
 
+        @OptionGroup var cluster: ClusterOptions
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            let times = try await common.settings([:]).clusterTimes()
+            let times = cluster.times
             let slot = try await withStore(common, database) {
                 try await $0.releaseSlot(of: server, evenRunning: running, times: times)
             }
-            print("Slot \(slot) of '\(server)' is free: a server that waits for one serves within a second.")
+            try Terminal.out(
+                "Slot \(slot) of '\(server)' is free: a server that waits for one serves within a second.")
         }
     }
 }

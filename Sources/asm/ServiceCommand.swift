@@ -11,7 +11,7 @@ import ServiceLink
 import Store
 import TransportSecurity
 
-struct ServiceCommand: AsyncParsableCommand {
+struct ServiceCommand: ServerCommand {
     static let configuration = CommandConfiguration(
         commandName: "service", abstract: "Run an ASM Service: it accepts, stores and delivers messages.",
         discussion: """
@@ -21,15 +21,15 @@ struct ServiceCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp(
-            "Where Web Services reach this server. Default: 127.0.0.1:7400.", valueName: "host:port"))
-    var listen: String?
+        help: ArgumentHelp("Where Web Services reach this server.", valueName: "host:port"),
+        transform: bindAddress)
+    var listen = BindAddress(host: "127.0.0.1", port: 7_400)
 
     @Option(
         help: ArgumentHelp(
             "Where /healthz, /readyz and /metrics are answered over HTTP. Default: nowhere.",
-            valueName: "host:port"))
-    var health: String?
+            valueName: "host:port"), transform: bindAddress)
+    var health: BindAddress?
 
     @Option(
         help: ArgumentHelp(
@@ -40,46 +40,46 @@ struct ServiceCommand: AsyncParsableCommand {
     @Flag(help: "Push out a process that is running under this name, instead of refusing to start.")
     var takeOver = false
 
+    @Option(
+        help: ArgumentHelp("How often it looks whether the schema still suits it.", visibility: .hidden),
+        transform: seconds(0.1...3_600))
+    var schemaCheckSeconds = Duration.seconds(60)
+
+    @OptionGroup var cluster: ClusterOptions
     @OptionGroup var link: LinkSecurityOptions
     @OptionGroup var mail: MailOptions
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var common: CommonOptions
 
-    func run() async throws {
-        let settings = try await common.settings(
-            database.settings.merging(link.settings) { $1 }.merging(mail.values) { $1 }
-                .merging(["listen": listen, "health": health, "name": name]) { $1 })
-        let logger = try settings.logger("asm.service")
-        let address = try settings.parsed("listen", settings.string("listen") ?? "127.0.0.1:7400") {
-            try BindAddress($0)
-        }
-        let healthAddress = try settings.string("health").map { text in
-            try settings.parsed("health", text) { try BindAddress($0) }
-        }
-        let security = try settings.linkSecurity(for: .linkServer, at: [address], logger)
-        let database = try await settings.openDatabase(logger)
-        let metrics = MetricRegistry()
-        let name = settings.string("name") ?? Self.name(for: address)
+    func validate() throws {
         guard name.map({ (1...200).contains($0.utf8.count) && !$0.contains(where: \.isWhitespace) }) ?? true
         else { throw ValidationError("A server's name has 1 to 200 bytes and no blanks: --name HOST:PORT.") }
+    }
+
+    func run() async throws {
+        let logger = common.logger("asm.service")
+        let security = try link.files(for: .linkServer, at: [listen], logger)
+        let mail = try mail.configuration()
+        let database = try await database.open(logger)
+        let metrics = MetricRegistry()
+        let name = name ?? Self.name(for: listen)
         let ending = Ending()
-        var configuration = ASMServiceConfiguration(listen: address, name: name, software: Software.name)
+        var configuration = ASMServiceConfiguration(listen: listen, name: name, software: Software.name)
         configuration.takesOver = takeOver
-        configuration.times = try settings.clusterTimes()
-        configuration.schemaCheckEvery = try settings.schemaCheck()
+        configuration.times = cluster.times
+        configuration.schemaCheckEvery = schemaCheckSeconds
         configuration.linkSecurity = security
-        configuration.mail = try settings.mailConfiguration()
+        configuration.mail = mail
         configuration.whenDrainRequested = { ending.begin() }
         let service = try await startASMService(
             configuration, store: Store(database: database), metrics: metrics, logger: logger)
         var services: [any Service] = [DatabaseService(database: database)]
-        if let healthAddress {
+        if let health {
             services.append(
-                healthServer(of: service.service, at: healthAddress, metrics: metrics, logger: logger))
+                healthServer(of: service.service, at: health, metrics: metrics, logger: logger))
         }
         try await runUntilSignal(services + [service.service], ending: ending, logger: logger) {
-            print("ASM Service \(Software.version) serves on \(address.host):\(service.port).")
-            fflush(nil)
+            Terminal.announce("ASM Service \(Software.version) serves on \(listen.host):\(service.port).")
         }
     }
 
@@ -90,17 +90,6 @@ struct ServiceCommand: AsyncParsableCommand {
         guard gethostname(&machine, machine.count - 1) == 0 else { return nil }
         return String(decoding: machine.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
             + ":\(address.port)"
-    }
-}
-
-extension Settings {
-    /// How often a server looks whether the schema still suits it: `schema.checkSeconds`, each minute by default.
-    fileprivate func schemaCheck() throws -> Duration {
-        guard let text = string("schema.checkSeconds") else { return .seconds(60) }
-        guard let seconds = Double(text), (0.1...3_600).contains(seconds) else {
-            throw ValidationError("schema.checkSeconds is '\(text)'; expected seconds from 0.1 to 3600.")
-        }
-        return .seconds(seconds)
     }
 }
 
@@ -129,7 +118,7 @@ func healthServer(
         },
         group: MultiThreadedEventLoopGroup.singleton, logger: logger
     ) { port in
-        print("ASM Service \(Software.version) tells its health at http://\(address.host):\(port)/readyz")
-        fflush(nil)
+        Terminal.announce(
+            "ASM Service \(Software.version) tells its health at http://\(address.host):\(port)/readyz")
     }
 }

@@ -24,13 +24,12 @@ struct UserCommand: AsyncParsableCommand {
         @Option(help: "The name that others see. Default: the login.")
         var name: String?
 
-        @Option(help: ArgumentHelp("Read the password from this file's first line.", valueName: "file"))
-        var passwordFile: String?
+        @OptionGroup var password: PasswordOptions
 
         @Option(
             help:
-                "Add so many users; the login must hold %d, which becomes 1, 2, 3 … . They share the password."
-        )
+                "Add so many users; the login must hold %d, which becomes 1, 2, 3 … . They share the password.",
+            transform: whole(1...100_000))
         var count: Int?
 
         @Argument(help: "What the user types to log in.")
@@ -43,15 +42,13 @@ struct UserCommand: AsyncParsableCommand {
             guard !login.isEmpty, login.utf8.count <= 200 else {
                 throw ValidationError("A login has 1 to 200 bytes.")
             }
-            guard let count else { return }
-            guard (1...100_000).contains(count), login.contains("%d") else {
-                throw ValidationError(
-                    "--count takes 1 to 100000, and a login with %d in it, such as 'bench%d'.")
+            guard count == nil || login.contains("%d") else {
+                throw ValidationError("--count needs a login with %d in it, such as 'bench%d'.")
             }
         }
 
         func run() async throws {
-            let password = try Passwords.read(file: passwordFile, confirm: true)
+            let password = try password.read(of: login, twice: true)
             guard password.open.count >= Passwords.shortest else {
                 throw ValidationError("A password has at least \(Passwords.shortest) characters.")
             }
@@ -66,34 +63,8 @@ struct UserCommand: AsyncParsableCommand {
                         login: login, name: name ?? login, passwordHash: hash, to: customer.id)
                 }
             }
-            print(logins.map { "\($0.count) users have been added." } ?? "User '\(login)' has been added.")
+            try Terminal.out(
+                logins.map { "\($0.count) users have been added." } ?? "User '\(login)' has been added.")
         }
-    }
-}
-
-/// Where passwords come from: a file, or a person who types without being overlooked.
-enum Passwords {
-    static let shortest = 8
-
-    static func read(file: String?, confirm: Bool) throws -> Sealed<String> {
-        if let file {
-            guard let text = try? String(contentsOfFile: file, encoding: .utf8),
-                let line = text.split(separator: "\n", omittingEmptySubsequences: false).first, !line.isEmpty
-            else { throw ValidationError("The file '\(file)' cannot be read, or its first line is empty.") }
-            return Sealed(String(line))
-        }
-        guard isatty(STDIN_FILENO) == 1 else {
-            throw ValidationError("There is no terminal to ask for the password: give --password-file FILE.")
-        }
-        let password = ask("Password: ")
-        guard !confirm || password == ask("Again: ") else {
-            throw ValidationError("The two passwords differ.")
-        }
-        return Sealed(password)
-    }
-
-    private static func ask(_ prompt: String) -> String {
-        guard let typed = getpass(prompt) else { return "" }
-        return String(cString: typed)
     }
 }

@@ -5,7 +5,7 @@ import Observability
 import ServiceLink
 import WebService
 
-struct WebServiceCommand: AsyncParsableCommand {
+struct WebServiceCommand: ServerCommand {
     static let configuration = CommandConfiguration(
         commandName: "web-service", abstract: "Run an ASM Web Service: what apps and browsers talk to.",
         discussion: """
@@ -15,43 +15,31 @@ struct WebServiceCommand: AsyncParsableCommand {
             A list that exists already: asm web-service --web-config /etc/asm/web.config
             """)
 
-    @Option(help: ArgumentHelp("Where clients connect. Default: 127.0.0.1:8080.", valueName: "host:port"))
-    var listen: String?
+    @Option(help: ArgumentHelp("Where clients connect.", valueName: "host:port"), transform: bindAddress)
+    var listen = BindAddress(host: "127.0.0.1", port: 8_080)
 
     @Option(
         help: ArgumentHelp(
             "The load balancers whose X-Forwarded-For and -Proto are believed, as IP addresses. Default: none.",
-            valueName: "address,…"))
-    var trustedProxies: String?
+            valueName: "address,…"), transform: { try TrustedProxies($0) })
+    var trustedProxies: TrustedProxies?
 
     @OptionGroup var options: WebTierOptions
 
     func run() async throws {
-        let settings = try await options.read(
-            listen: listen, usual: "127.0.0.1:8080", label: "asm.web-service",
-            more: ["trustedProxies": trustedProxies])
-        let address = settings.address
-        var configuration = WebServiceConfiguration(address: address, servers: settings.servers)
+        let settings = try options.read(at: listen, label: "asm.web-service")
+        var configuration = WebServiceConfiguration(address: listen, servers: settings.servers)
         configuration.software = Software.name
-        configuration.trustedProxies = try settings.all.trustedProxies()
+        if let trustedProxies { configuration.trustedProxies = trustedProxies }
         configuration.security = settings.security
         configuration.linkSecurity = settings.linkSecurity
         let service = WebService(
             configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
             metrics: MetricRegistry(), logger: settings.logger
         ) { port in
-            print("ASM Web Service \(Software.version) serves on \(address.host):\(port).")
-            fflush(nil)
+            Terminal.announce("ASM Web Service \(Software.version) serves on \(listen.host):\(port).")
         }
-        let ending = Ending(delay: settings.drainDelay) { service.leave() }
+        let ending = Ending(delay: options.draining.drainDelay) { service.leave() }
         try await runUntilSignal([service], ending: ending, logger: settings.logger)
-    }
-}
-
-extension Settings {
-    /// The proxies that may say who asks, and whether by HTTPS.
-    func trustedProxies() throws -> TrustedProxies {
-        guard let text = list("trustedProxies") else { return TrustedProxies() }
-        return try parsed("trustedProxies", text) { try TrustedProxies($0) }
     }
 }

@@ -11,40 +11,24 @@ struct WebTierOptions: ParsableArguments {
     @OptionGroup var link: LinkSecurityOptions
     @OptionGroup var common: CommonOptions
 
-    /// Reads the settings that these options and the other sources stand for, and checks them.
+    /// Reads the files that these options name, and checks that they fit together.
     /// - Parameters:
-    ///   - listen: what the command line says of the address.
-    ///   - more: what else the command line says.
-    ///   - usual: the address where nothing says it.
+    ///   - address: where the process listens.
     ///   - label: of the log.
-    func read(
-        listen: String?, usual: String, label: String, more: [String: String?] = [:]
-    ) async throws -> WebTierSettings {
-        let settings = try await common.settings(
-            servers.values.merging(draining.values) { $1 }.merging(security.settings) { $1 }
-                .merging(link.settings) { $1 }.merging(more) { $1 }
-                .merging(["listen": listen]) { $1 })
-        let logger = try settings.logger(label)
-        let servers = try settings.serverList(logger)
-        let address = try settings.parsed("listen", settings.string("listen") ?? usual) {
-            try BindAddress($0)
-        }
+    func read(at address: BindAddress, label: String) throws -> WebTierSettings {
+        let logger = common.logger(label)
+        let servers = try servers.list(logger)
         return WebTierSettings(
-            all: settings, logger: logger, servers: servers, address: address,
-            drainDelay: try settings.drainDelay(),
-            security: try settings.webSecurity(at: address, logger),
-            linkSecurity: try settings.linkSecurity(for: .linkClient, at: servers.addresses, logger))
+            logger: logger, servers: servers,
+            security: try security.files(at: address, logger),
+            linkSecurity: try link.files(for: .linkClient, at: servers.addresses, logger))
     }
 }
 
-/// The settings of a process of the web tier.
+/// What a process of the web tier is made of.
 struct WebTierSettings {
-    /// Where what only one of the processes takes is read from.
-    let all: Settings
     let logger: Logger
     let servers: ServerList
-    let address: BindAddress
-    let drainDelay: Duration
     /// HTTPS; nil for plain HTTP.
     let security: SecurityFiles?
     /// Mutual TLS to the ASM Services; nil for plain text.

@@ -32,6 +32,29 @@ struct EngineSQLiteTests {
         }
     }
 
+    @Test("The database's files are no other account's to read, also where they were before")
+    func modes() async throws {
+        try await withTemporaryFolder { folder in
+            let path = folder + "/asm.sqlite"
+            func modes() throws -> [Int] {
+                try ["", "-wal", "-shm"].map { suffix in
+                    try FileManager.default.attributesOfItem(atPath: path + suffix)[.posixPermissions] as? Int
+                        ?? -1
+                }
+            }
+            let new = try SQLiteDatabase(path: path, logger: quietLogger)
+            try await new.write { try $0.run("CREATE TABLE note (text text)") }
+            #expect(try modes() == [0o600, 0o600, 0o600])
+            await new.close()
+
+            try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
+            let old = try SQLiteDatabase(path: path, logger: quietLogger)
+            try await old.write { try $0.run("INSERT INTO note VALUES ('a')") }
+            #expect(try modes() == [0o640, 0o640, 0o640])
+            await old.close()
+        }
+    }
+
     @Test("A path that cannot be a database is refused with what to do")
     func badPaths() async throws {
         try await withTemporaryFolder { folder in

@@ -74,6 +74,7 @@ extension Refusal {
         switch error {
         case let refusal as Refusal: self = refusal
         case let refusal as AppendRefusal: self.init(refusal)
+        case let rejection as DraftRejection: self.init(rejection)
         case StoreError.superseded:
             self.init(
                 .unavailable, "This server does not serve now; another one does.", retryAfterMilliseconds: 0)

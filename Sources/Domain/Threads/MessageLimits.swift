@@ -6,6 +6,7 @@ package struct MessageLimits: Sendable, Hashable {
     package var escapedTextBytes: Int { 6 * textBytes }
     /// The longest subject, in bytes of UTF-8.
     package var subjectBytes = 512
+    /// How many people are in a thread at once, whoever lets them in.
     package var participants = 1_000
 
     package init() {}
@@ -20,6 +21,11 @@ package struct MessageLimits: Sendable, Hashable {
     package func check(subject: String) throws(DraftRejection) {
         guard subject.utf8.count <= subjectBytes else { throw .tooLarge(limitBytes: subjectBytes) }
         guard !subject.utf8.contains(UInt8(ascii: "\n")) else { throw .lineBreakInSubject }
+    }
+
+    /// Checks how many people a thread has, its creator included.
+    package func check(participants count: Int) throws(DraftRejection) {
+        guard count <= participants else { throw .tooManyParticipants(limit: participants) }
     }
 }
 

@@ -33,7 +33,8 @@ package struct ChangeResult: Sendable {
 
 extension Store {
     /// Makes one change, or answers as before when it was made already under the same client id.
-    /// - Throws: `AppendRefusal`, `StoreError.superseded`, `SQLError`.
+    /// Adding people who are all there already writes nothing: the answer is that of the entry that let the last of them in.
+    /// - Throws: `AppendRefusal`, `DraftRejection`, `StoreError.superseded`, `SQLError`.
     package func change(
         _ change: ThreadChange, by author: ChangeAuthor, fence: ServerFence
     ) async throws -> ChangeResult {
@@ -50,6 +51,11 @@ extension Store {
                     WHERE customer_id = \(author.customer) AND position = \(acceptance.position)
                     """)[0]
                 return ChangeResult(acceptance: acceptance, thread: try row.id(0))
+            }
+            if case .addParticipants(let thread, let users) = change,
+                let before = try log.joined(users, thread, by: author.user)
+            {
+                return ChangeResult(acceptance: before, thread: thread)
             }
             let entry = try log.apply(change, by: author, hash: hash)
             try log.finish()
@@ -70,7 +76,7 @@ extension ThreadChange {
         case .create(_, let subject, let participants):
             BodyHash.of(
                 kind: .created, thread: .init(rawValue: 0), priority: .normal,
-                body: participants.map(\.description).joined(separator: " ") + "\n" + subject)
+                body: participants.unique.map(\.description).joined(separator: " ") + "\n" + subject)
         case .addParticipants(let thread, let users):
             BodyHash.of(
                 kind: .added, thread: thread, priority: .normal,
@@ -88,7 +94,9 @@ extension LogWriter {
     ) throws -> LogEntry {
         switch change {
         case .create(let thread, let subject, let participants):
-            let users = participants.contains(author.user) ? participants : [author.user] + participants
+            let users = (participants.contains(author.user) ? participants : [author.user] + participants)
+                .unique
+            try MessageLimits().check(participants: users.count)
             try checkUsers(users)
             try session.run(
                 """
@@ -104,7 +112,8 @@ extension LogWriter {
         case .addParticipants(let thread, let users):
             try requireMember(author.user, of: thread)
             try checkUsers(users)
-            let newcomers = try users.filter { try participant($0, in: thread) == nil }
+            let newcomers = try users.unique.filter { try participant($0, in: thread) == nil }
+            try MessageLimits().check(participants: try presentCount(in: thread) + newcomers.count)
             let entry = try append(
                 .added(newcomers), in: thread, author: author.user, device: author.device,
                 clientID: author.clientID, hash: hash, shown: true)
@@ -126,6 +135,37 @@ extension LogWriter {
         case .recall(let thread, let number):
             return try recall(number, in: thread, by: author, hash: hash)
         }
+    }
+
+    /// When all of them are in the thread: the place of the entry that let the last of them in.
+    fileprivate mutating func joined(
+        _ users: [User.ID], _ thread: MessageThread.ID, by author: User.ID
+    ) throws -> Acceptance? {
+        try requireMember(author, of: thread)
+        guard !users.isEmpty, try users.allSatisfy({ try participant($0, in: thread) != nil }) else {
+            return nil
+        }
+        let row = try session.run(
+            """
+            SELECT e.position, e.number, e.at FROM entry e
+            WHERE e.thread_id = \(thread) AND e.number =
+                (SELECT max(joined_number) FROM participant
+                 WHERE thread_id = \(thread) AND user_id \(in: users.map(\.rawValue)))
+            ORDER BY e.position LIMIT 1
+            """
+        ).first
+        return try row.map { row in
+            Acceptance(
+                position: try row.int(0), number: try row.int(1), at: Timestamp(microseconds: try row.int(2)),
+                replayed: true)
+        }
+    }
+
+    private func presentCount(in thread: MessageThread.ID) throws -> Int {
+        Int(
+            try session.run(
+                "SELECT count(*) FROM participant WHERE thread_id = \(thread) AND left_number IS NULL"
+            )[0].int(0))
     }
 
     private mutating func recall(
@@ -185,5 +225,13 @@ extension LogWriter {
             """
         )[0].int(0)
         guard found == Int64(Set(users).count) else { throw AppendRefusal.noSuchUser }
+    }
+}
+
+extension [User.ID] {
+    /// Each once, in the order in which they are named first.
+    fileprivate var unique: [User.ID] {
+        var seen: Set<User.ID> = []
+        return filter { seen.insert($0).inserted }
     }
 }

@@ -30,8 +30,7 @@ struct BenchCommand: AsyncParsableCommand {
         @Option(help: "Their log-in names; %d stands for 1, 2, 3 …")
         var loginPattern = "bench%d"
 
-        @Option(help: "A file with their common password in its first line. Else ASM_PASSWORD is used.")
-        var passwordFile: String?
+        @OptionGroup var password: PasswordOptions
 
         @Option(help: "A file that keeps their sessions, so that the next run need not log in.")
         var tokenCache: String?
@@ -40,40 +39,41 @@ struct BenchCommand: AsyncParsableCommand {
         var json = false
 
         func accounts() throws -> SyntheticAccounts {
-            let password = try ClientPassword.find(file: passwordFile, login: loginPattern)
             return try SyntheticAccounts(
                 configuration: web.configuration(), customer: customer, pattern: loginPattern,
-                password: Sealed(password), tokenCachePath: tokenCache)
+                password: password.read(of: loginPattern), tokenCachePath: tokenCache)
         }
 
         /// Prints the figures and fails where something must not be.
         func finish(_ report: BenchReport) throws {
-            Terminal.out(json ? report.json : report.text)
+            if json { try Terminal.out(json: report.json) } else { try Terminal.out(text: report.text) }
             if !report.faults.isEmpty { throw ExitCode.failure }
         }
     }
 
     /// What loads of messages have in common.
     struct LoadOptions: ParsableArguments {
-        @Option(help: "Messages a second of all users together.")
+        @Option(help: "Messages a second of all users together.", transform: number(0.001...1_000_000))
         var rate: Double?
 
         @Flag(name: .customLong("max"), help: "As many messages as the servers take.")
         var isMaximum = false
 
-        @Option(help: "With --max: how many messages of a user may be without an answer.")
+        @Option(
+            help: "With --max: how many messages of a user may be without an answer.",
+            transform: whole(1...1_000))
         var window = 8
 
-        @Option(help: "Bytes of a text, at least 64.")
+        @Option(help: "Bytes of a text, at least 64.", transform: whole(64...65_536))
         var size = 200
 
-        @Option(help: "Seconds to measure.")
-        var seconds = 30.0
+        @Option(name: .customLong("seconds"), help: "Seconds to measure.", transform: seconds(0.001...86_400))
+        var duration = Duration.seconds(30)
 
-        @Option(help: "Seconds of load before measuring.")
-        var warmup = 3.0
+        @Option(help: "Seconds of load before measuring.", transform: seconds(upToADay))
+        var warmup = Duration.seconds(3)
 
-        @Option(help: "Threads of the generator.")
+        @Option(help: "Threads of the generator.", transform: whole(1...64))
         var threads = 1
 
         func validate() throws {
@@ -85,8 +85,8 @@ struct BenchCommand: AsyncParsableCommand {
             workload.rate = rate
             workload.window = rate == nil ? window : max(window, 64)
             workload.sizeBytes = self.size
-            workload.duration = try .option("seconds", seconds: seconds)
-            workload.warmup = try .option("warmup", seconds: warmup)
+            workload.duration = duration
+            workload.warmup = warmup
             workload.threads = threads
             do {
                 try workload.check()
@@ -109,12 +109,12 @@ struct BenchCommand: AsyncParsableCommand {
         @OptionGroup var options: Options
         @OptionGroup var load: LoadOptions
 
-        @Option(help: "How many users; they are paired.")
+        @Option(help: "How many users; they are paired.", transform: whole(2...100_000))
         var users = 200
 
         func validate() throws {
-            guard users >= 2, users.isMultiple(of: 2) else {
-                throw ValidationError("--users must be an even number of at least 2.")
+            guard users.isMultiple(of: 2) else {
+                throw ValidationError("--users must be an even number.")
             }
         }
 
@@ -128,10 +128,11 @@ struct BenchCommand: AsyncParsableCommand {
         @OptionGroup var options: Options
         @OptionGroup var load: LoadOptions
 
-        @Option(help: "How many groups.")
+        @Option(help: "How many groups.", transform: whole(1...50_000))
         var groups = 20
 
-        @Option(help: "How many members each group has; nobody is in two.")
+        @Option(
+            help: "How many members each group has; nobody is in two.", transform: whole(2...1_000))
         var members = 10
 
         func run() async throws {
@@ -145,26 +146,26 @@ struct BenchCommand: AsyncParsableCommand {
 
         @OptionGroup var options: Options
 
-        @Option(help: "How many connections.")
+        @Option(help: "How many connections.", transform: whole(1...200_000))
         var connections = 10_000
 
-        @Option(help: "How many users share them.")
+        @Option(help: "How many users share them.", transform: whole(1...100_000))
         var users = 20
 
-        @Option(help: "Seconds to watch the idle servers.")
-        var idle = 10.0
+        @Option(help: "Seconds to watch the idle servers.", transform: seconds(upToADay))
+        var idle = Duration.seconds(10)
 
-        @Option(help: "Seconds between a client's pings; 0: none.")
-        var ping = 20.0
+        @Option(help: "Seconds between a client's pings; 0: none.", transform: seconds(upToADay))
+        var ping = Duration.seconds(20)
 
-        @Option(help: "Threads of the generator.")
+        @Option(help: "Threads of the generator.", transform: whole(1...64))
         var threads = 1
 
         func run() async throws {
             let bench = try ConnectionBench(
                 accounts: try options.accounts(), connections: connections, users: users,
-                idle: .option("idle", seconds: idle),
-                pingInterval: .option("ping", seconds: ping), threads: threads, progress: Terminal.note)
+                idle: idle,
+                pingInterval: ping, threads: threads, progress: Terminal.note)
             try options.finish(try await bench.run())
         }
     }
@@ -175,13 +176,13 @@ struct BenchCommand: AsyncParsableCommand {
 
         @OptionGroup var options: Options
 
-        @Option(help: "How many log-ins.")
+        @Option(help: "How many log-ins.", transform: whole(1...10_000_000))
         var count = 200
 
-        @Option(help: "How many at once.")
+        @Option(help: "How many at once.", transform: whole(1...256))
         var concurrency = 8
 
-        @Option(help: "How many users take turns.")
+        @Option(help: "How many users take turns.", transform: whole(1...100_000))
         var users = 20
 
         func run() async throws {

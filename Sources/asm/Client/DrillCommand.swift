@@ -36,23 +36,26 @@ struct DrillCommand: AsyncParsableCommand {
     @Option(help: "Their log-in names; %d stands for 1, 2, 3 …")
     var loginPattern = "drill%d"
 
-    @Option(help: "How many users: each is one session. At least web addresses × ASM Services.")
+    @Option(
+        help: "How many users: each is one session. At least web addresses × ASM Services.",
+        transform: whole(1...100_000))
     var users = DrillPlan().paths
 
-    @Option(help: "A file with their common password in its first line. Else ASM_PASSWORD is used.")
-    var passwordFile: String?
+    @OptionGroup var password: PasswordOptions
 
     @Option(help: "A file that keeps their sessions, so that the next drill need not log in.")
     var tokenCache: String?
 
-    @Option(help: "How long to send.")
-    var seconds = DrillPlan().duration / .seconds(1)
+    @Option(name: .customLong("seconds"), help: "How long to send.", transform: seconds(upToADay))
+    var duration = DrillPlan().duration
 
-    @Option(help: "Messages a second of all users together.")
+    @Option(help: "Messages a second of all users together.", transform: number(0.001...1_000_000))
     var rate = DrillPlan().rate
 
-    @Option(help: "The longest time in seconds that a message may wait for its acknowledgement.")
-    var maxGap = DrillPlan().longestGap / .seconds(1)
+    @Option(
+        help: "The longest time in seconds that a message may wait for its acknowledgement.",
+        transform: seconds(upToADay))
+    var maxGap = DrillPlan().longestGap
 
     @Option(
         parsing: .upToNextOption,
@@ -90,7 +93,7 @@ struct DrillCommand: AsyncParsableCommand {
             Terminal.note("The drill could not be run: \(error)")
             throw Self.couldNotRun
         }
-        Terminal.out(json ? try report.json() : report.text)
+        if json { try Terminal.out(json: report.json()) } else { try Terminal.out(text: report.text) }
         if let html {
             do {
                 try Data(report.html.utf8).write(to: URL(fileURLWithPath: html), options: .atomic)
@@ -109,16 +112,15 @@ struct DrillCommand: AsyncParsableCommand {
     private func drill(_ earlyEnd: EarlyEnd) async throws -> DrillRecord {
         let configuration = try web.configuration()
         var plan = DrillPlan()
-        plan.duration = try .option("seconds", seconds: seconds)
+        plan.duration = duration
         plan.rate = rate
-        plan.longestGap = try .option("max-gap", seconds: maxGap)
+        plan.longestGap = maxGap
         plan.paths = users
         try plan.check(webs: configuration.addresses.count)
         let takedowns = try kill.map(Takedown.kill) + stop.map(Takedown.stop)
-        let password = try ClientPassword.find(file: passwordFile, login: loginPattern)
         let accounts = try SyntheticAccounts(
             configuration: configuration, customer: customer, pattern: loginPattern,
-            password: Sealed(password), tokenCachePath: tokenCache, deviceName: "asm drill")
+            password: password.read(of: loginPattern), tokenCachePath: tokenCache, deviceName: "asm drill")
         return try await Drill(
             plan: plan, accounts: accounts, configuration: configuration, takedowns: takedowns,
             earlyEnd: earlyEnd, progress: Terminal.note

@@ -19,17 +19,13 @@ struct ListenCommand: AsyncParsableCommand {
     @Flag(help: "Print each entry as one JSON object a line.")
     var json = false
 
-    @Option(help: "Stop after so many entries.")
+    @Option(help: "Stop after so many entries.", transform: whole(1...Int.max))
     var count: Int?
 
-    @Option(name: .customLong("for"), help: "Stop after so many seconds.")
-    var seconds: Double?
+    @Option(name: .customLong("for"), help: "Stop after so many seconds.", transform: seconds(0.001...1e9))
+    var duration: Duration?
 
     func validate() throws {
-        guard count.map({ $0 > 0 }) ?? true else { throw ValidationError("--count must be above zero.") }
-        guard seconds.map({ $0 > 0 && $0 < 1e9 }) ?? true else {
-            throw ValidationError("--for must be above zero seconds.")
-        }
         _ = try logIn.web.configuration()
     }
 
@@ -41,9 +37,9 @@ struct ListenCommand: AsyncParsableCommand {
                 return false
             }
             tasks.addTask { try await printEntries(of: client) }
-            if let seconds {
+            if let duration {
                 tasks.addTask {
-                    try await Task.sleep(for: .seconds(seconds))
+                    try await Task.sleep(for: duration)
                     return true
                 }
             }
@@ -62,9 +58,9 @@ struct ListenCommand: AsyncParsableCommand {
             case .entries(let entries):
                 for entry in entries {
                     if json {
-                        Terminal.out(entry.json)
+                        try Terminal.out(json: entry.json)
                     } else {
-                        Terminal.out(await line(for: entry, names: &names, client: client))
+                        try Terminal.out(await line(for: entry, names: &names, client: client))
                     }
                     printed += 1
                     if printed == count { return true }

@@ -19,7 +19,10 @@ struct SendCommand: AsyncParsableCommand {
 
     @OptionGroup var logIn: LogInOptions
 
-    @Option(help: "The log-in names of the people to start a thread with, with commas between them.")
+    @Option(
+        help: ArgumentHelp(
+            "The log-in names of the people to start a thread with, with commas between them.",
+            valueName: "login,…"))
     var to: String?
 
     @Option(help: "The subject of the new thread.")
@@ -34,8 +37,8 @@ struct SendCommand: AsyncParsableCommand {
     @Option(
         help: """
             End with status 1 when there was no connection for so many seconds, or the next try would come later.
-            """)
-    var giveUpAfter: Double?
+            """, transform: seconds(upToADay))
+    var giveUpAfter: Duration?
 
     @Argument(help: "The text; - reads the standard input.")
     var text: String
@@ -50,19 +53,14 @@ struct SendCommand: AsyncParsableCommand {
         if let thread, ThreadID(thread) == nil {
             throw ValidationError("--thread: \"\(thread)\" is no id of a thread; expected decimal digits.")
         }
-        _ = try patience
         _ = try logIn.web.configuration()
-    }
-
-    private var patience: Duration? {
-        get throws { try giveUpAfter.map { try .option("give-up-after", seconds: $0) } }
     }
 
     func run() async throws {
         let client = try await logIn.client(deviceName: "asm send")
         let thread = try await findThread(with: client)
         let priority: MessagePriority = priority == .urgent ? .urgent : .normal
-        var sending = Sending(client: client, thread: thread, priority: priority, patience: try patience)
+        var sending = Sending(client: client, thread: thread, priority: priority, patience: giveUpAfter)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await client.run() }
             do {

@@ -1,6 +1,5 @@
 import ASMClient
 import ArgumentParser
-import Configuration
 import Domain
 import Drill
 import Foundation
@@ -8,7 +7,7 @@ import Mail
 import Synthetic
 
 /// `asm watch`: tells somebody by mail when messages are no longer delivered.
-struct WatchCommand: AsyncParsableCommand {
+struct WatchCommand: ServerCommand, SaysItsStatus {
     static let configuration = CommandConfiguration(
         commandName: "watch",
         abstract: "Send a message through everything each minute, and mail when it does not come.",
@@ -29,43 +28,39 @@ struct WatchCommand: AsyncParsableCommand {
             --mail-server mail.example.org:587 --mail-login asm --mail-password-file FILE2 --mail-tls
             """)
 
-    @Option(help: "The Web Services: http://HOST:PORT or https://HOST, several with commas between them.")
-    var web: String?
-
-    @Option(
-        name: [.customLong("ca"), .customLong("trust")],
-        help: "A file of certificates (PEM) to trust instead of the system's.")
-    var trust: String?
+    @OptionGroup var web: WebOptions
 
     @Option(help: "The organisation of the two users.")
     var customer: String?
 
-    @Option(help: "Their log-in names; %d stands for 1 and 2. Default: watch%d.")
-    var loginPattern: String?
+    @Option(help: "Their log-in names; %d stands for 1 and 2.")
+    var loginPattern = "watch%d"
 
-    @Option(help: "A file with their common password in its first line. Else ASM_PASSWORD is used.")
-    var passwordFile: String?
+    @OptionGroup var password: PasswordOptions
 
     @Option(help: "A file that keeps their sessions over restarts.")
     var tokenCache: String?
 
-    @Option(help: "Seconds from round to round. Default: 60.")
-    var every: String?
+    @Option(help: "Seconds from round to round.", transform: seconds(1...86_400))
+    var every = Duration.seconds(60)
 
-    @Option(help: "A delivery that takes longer than so many seconds is slow. Default: 5.")
-    var slow: String?
+    @Option(
+        help: "A delivery that takes longer than so many seconds is slow.", transform: seconds(0.01...3_600))
+    var slow = Duration.seconds(5)
 
-    @Option(help: "What takes longer than so many seconds is silent. Default: 15.")
-    var silentAfter: String?
+    @Option(help: "What takes longer than so many seconds is silent.", transform: seconds(0.1...60))
+    var silentAfter = Duration.seconds(15)
 
     @Option(
         help:
-            "In how many rounds in a row something must be found before it is told. Default: 2; with --once 1."
-    )
-    var rounds: String?
+            "In how many rounds in a row something must be found before it is told. Default: 2; with --once 1.",
+        transform: whole(1...1_000))
+    var rounds: Int?
 
-    @Option(help: "Seconds until somebody is reminded of what is still wrong. Default: 3600.")
-    var remind: String?
+    @Option(
+        help: "Seconds until somebody is reminded of what is still wrong.", transform: seconds(1...31_536_000)
+    )
+    var remind = Duration.seconds(3_600)
 
     @Flag(help: "Look once, and say by the exit status what was found.")
     var once = false
@@ -74,98 +69,57 @@ struct WatchCommand: AsyncParsableCommand {
     var statusFile: String?
 
     @OptionGroup var mail: WatchMailOptions
-    @OptionGroup var common: CommonOptions
 
     static let couldNotTell = ExitCode(3)
+    static let statusOfBadSettings = couldNotTell.rawValue
 
     func run() async throws {
         let watch: Watch
         do {
-            watch = try await makeWatch()
+            watch = try makeWatch()
         } catch {
             Terminal.note("The watch cannot be run: \((error as? ValidationError)?.message ?? "\(error)")")
             throw Self.couldNotTell
         }
         guard once else { return try await watch.run() }
         let round = await watch.once()
-        for line in round.details { Terminal.out(line) }
+        for line in round.details { try Terminal.out(line) }
         switch round.condition {
-        case .well: Terminal.out("OK: all is well")
+        case .well: try Terminal.out("OK: all is well")
         case .troubled(let problems):
-            Terminal.out("WARNING: \(problems.joined(separator: "; "))")
+            try Terminal.out("WARNING: \(problems.joined(separator: "; "))")
             throw ExitCode(1)
         case .silent:
-            Terminal.out("CRITICAL: nothing is delivered")
+            try Terminal.out("CRITICAL: nothing is delivered")
             throw ExitCode(2)
         case .unknown:
-            Terminal.out("UNKNOWN: the watch cannot log in")
+            try Terminal.out("UNKNOWN: the watch cannot log in")
             throw Self.couldNotTell
         }
     }
 
-    private func makeWatch() async throws -> Watch {
-        let settings = try await common.settings(
-            [
-                "web": web, "ca": trust, "customer": customer, "loginPattern": loginPattern,
-                "passwordFile": passwordFile, "tokenCache": tokenCache, "every": every, "slow": slow,
-                "rounds": rounds, "remind": remind, "statusFile": statusFile,
-                "silentAfter": silentAfter,
-            ].merging(mail.values) { first, _ in first })
-        let webs = try settings.required("web", example: "https://a.example,https://b.example")
-        var configuration = try ClientConfiguration(
-            addresses: settings.parsed("web", webs) { try WebAddress.list($0) })
-        configuration.trustedCertificatesFile = settings.string("ca") ?? settings.string("trust")
+    private func makeWatch() throws -> Watch {
+        let configuration = try web.configuration()
         var watch = Watch.Settings()
-        watch.every = try seconds("every", settings, default: 60, within: 1...86_400)
-        watch.slow = try seconds("slow", settings, default: 5, within: 0.01...3_600)
-        watch.silentAfter = try seconds("silentAfter", settings, default: 15, within: 0.1...60)
-        let remind = try seconds("remind", settings, default: 3_600, within: 1...31_536_000)
-        let text = settings.number("rounds") ?? (once ? "1" : "2")
-        guard let rounds = Int(text), (1...1_000).contains(rounds) else {
-            throw ValidationError("--rounds is '\(text)'; expected a whole number from 1 to 1000.")
-        }
-        watch.rules = WatchJudge.Rules(rounds: rounds, remindEvery: remind)
-        watch.statusFile = settings.string("statusFile")
-        let pattern = settings.string("loginPattern") ?? "watch%d"
-        let password = try ClientPassword.find(file: settings.string("passwordFile"), login: pattern)
+        watch.every = every
+        watch.slow = slow
+        watch.silentAfter = silentAfter
+        watch.rules = WatchJudge.Rules(rounds: rounds ?? (once ? 1 : 2), remindEvery: remind)
+        watch.statusFile = statusFile
         let accounts = try SyntheticAccounts(
-            configuration: configuration, customer: settings.string("customer"), pattern: pattern,
-            password: Sealed(password), tokenCachePath: settings.string("tokenCache"), deviceName: "asm watch"
-        )
-        let alarm = try WatchMailOptions.alarm(settings)
+            configuration: configuration, customer: customer, pattern: loginPattern,
+            password: password.read(of: loginPattern), tokenCachePath: tokenCache, deviceName: "asm watch")
+        let alarm = try mail.alarm()
         if alarm == nil, !once { Terminal.note("No --mail-to: what is found is only said here.") }
         return Watch(
             settings: watch, accounts: accounts, configuration: configuration, alarm: alarm,
             tell: Terminal.note)
     }
-
-    private func seconds(
-        _ key: String, _ settings: Settings, default value: Double, within range: ClosedRange<Double>
-    ) throws -> Duration {
-        guard let text = settings.number(key) else { return .seconds(value) }
-        guard let number = Double(text), range.contains(number) else {
-            throw ValidationError(
-                "--\(key) is '\(text)'; expected seconds from \(range.lowerBound) to \(range.upperBound).")
-        }
-        return .seconds(number)
-    }
-}
-
-extension Settings {
-    /// A number as it was written, also where a file has it without quotes.
-    fileprivate func number(_ key: String) -> String? {
-        string(key) ?? reader.int(forKey: ConfigKey(key)).map { "\($0)" }
-            ?? reader.double(forKey: ConfigKey(key)).map { "\($0)" }
-    }
-
-    fileprivate func isOn(_ key: String) -> Bool {
-        string(key) == "true" || reader.bool(forKey: ConfigKey(key)) == true
-    }
 }
 
 /// How the watch sends mail.
 struct WatchMailOptions: ParsableArguments {
-    @Option(help: "Who is told; several with commas between them.")
+    @Option(help: ArgumentHelp("Who is told; several with commas between them.", valueName: "address,…"))
     var mailTo: String?
 
     @Option(help: "The sender's address.")
@@ -177,8 +131,14 @@ struct WatchMailOptions: ParsableArguments {
     @Option(help: "The name to log in with there.")
     var mailLogin: String?
 
-    @Option(help: "A file with the password for it in its first line. Else ASM_MAIL_PASSWORD is used.")
+    @Option(
+        help: ArgumentHelp(
+            "A file with the password for it in its first line. Else ASM_MAIL_PASSWORD is used.",
+            valueName: "file"))
     var mailPasswordFile: String?
+
+    @Option(help: ArgumentHelp("For the environment and the settings file only.", visibility: .hidden))
+    var mailPassword: String?
 
     @Flag(help: "Use TLS: the connection must become encrypted by STARTTLS before anything is sent.")
     var mailTls = false
@@ -189,28 +149,24 @@ struct WatchMailOptions: ParsableArguments {
     @Option(help: "A file of certificates (PEM) to trust beside the system's.")
     var mailCa: String?
 
-    var values: [String: String?] {
-        [
-            "mail.to": mailTo, "mail.from": mailFrom, "mail.server": mailServer, "mail.login": mailLogin,
-            "mail.passwordFile": mailPasswordFile, "mail.tls": mailTls ? "true" : nil,
-            "mail.encrypted": mailEncrypted ? "true" : nil, "mail.ca": mailCa,
-        ]
-    }
-
     /// Nil when nobody is to be told.
-    static func alarm(_ settings: Settings) throws -> Watch.Alarm? {
-        let to = (settings.string("mail.to") ?? "").split(separator: ",").map {
+    func alarm() throws -> Watch.Alarm? {
+        let to = (mailTo ?? "").split(separator: ",").map {
             String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
         }
         guard !to.isEmpty else { return nil }
-        let from = try settings.required("mail.from", example: "asm@example.org")
-        let text = try settings.required("mail.server", example: "mail.example.org:587")
+        guard let from = mailFrom, !from.isEmpty else {
+            throw ValidationError("--mail-from is missing. Example: --mail-from asm@example.org")
+        }
+        guard let text = mailServer, !text.isEmpty else {
+            throw ValidationError("--mail-server is missing. Example: --mail-server mail.example.org:587")
+        }
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (1...65_535).contains(port), colon != text.startIndex
         else { throw ValidationError("--mail-server is '\(text)'; expected HOST:PORT.") }
         let host = text[..<colon].drop { $0 == "[" }
         let security: MailSecurity
-        switch (settings.isOn("mail.tls"), settings.isOn("mail.encrypted")) {
+        switch (mailTls, mailEncrypted) {
         case (true, true):
             throw ValidationError(
                 "Give --mail-tls or --mail-encrypted, not both: port 587 or 465 says which.")
@@ -218,14 +174,10 @@ struct WatchMailOptions: ParsableArguments {
         case (false, true): security = .implicitTLS
         case (false, false): security = .plain
         }
-        let login = settings.string("mail.login")
-        var password = settings.string("mail.password") ?? ""
-        if let file = settings.string("mail.passwordFile") {
-            password = try ClientPassword.find(file: file, login: login ?? "")
-        }
+        let password = try mailPasswordFile.map { try Passwords.read(file: $0) } ?? Sealed(mailPassword ?? "")
         let server = MailServer(
             host: String(host.last == "]" ? host.dropLast() : host), port: port, security: security,
-            login: login, password: Sealed(password), authorities: settings.string("mail.ca"))
+            login: mailLogin, password: password, authorities: mailCa)
         let sender = MailSender()
         let domain = from.split(separator: "@").last.map { $0.drop { $0 == "<" }.prefix { $0 != ">" } }
         return Watch.Alarm { notice in

@@ -11,7 +11,7 @@ struct EventLogCommand: AsyncParsableCommand {
     var since: String?
     @Option(help: "Only this event.")
     var event: String?
-    @Option(help: "At most so many, up to 1000.")
+    @Option(help: "At most so many, up to 1000.", transform: eventLimit)
     var limit = 100
     @Flag(help: "Print JSON.")
     var json = false
@@ -21,19 +21,18 @@ struct EventLogCommand: AsyncParsableCommand {
     func run() async throws {
         let age = try since.map(Self.microseconds)
         let event = try event.map(eventNamed)
-        try checkLimit(limit)
         let events = try await withStore(common, database) {
             try await $0.loggedEvents(event, maximumAge: age, limit: limit)
         }
         if json { return try printJSON(events.map(LoggedEventView.init)) }
-        if events.isEmpty { return print("Nothing has been logged.") }
+        if events.isEmpty { return try Terminal.out("Nothing has been logged.") }
         for event in events {
             let place = [event.server, event.customer].compactMap { $0 }.joined(separator: ", ")
-            print(
-                "\(CalendarTime(event.at).text)  \(event.event)\(place.isEmpty ? "" : "  (\(place.withoutControls))")"
+            try Terminal.out(
+                "\(CalendarTime(event.at).text)  \(event.event)\(place.isEmpty ? "" : "  (\(place))")"
             )
-            print("    \(event.summary.withoutControls)")
-            for line in event.details.split(separator: "\n") { print("    \(String(line).withoutControls)") }
+            try Terminal.out("    \(event.summary)")
+            for line in event.details.split(separator: "\n") { try Terminal.out("    \(String(line))") }
         }
     }
 
@@ -43,7 +42,7 @@ struct EventLogCommand: AsyncParsableCommand {
             (1...100_000).contains(count)
         else {
             throw ValidationError(
-                "--since is '\(text.withoutControls)'; expected a time such as 90m, 12h or 7d.")
+                "--since is '\(text)'; expected a time such as 90m, 12h or 7d.")
         }
         return count * unit * 1_000_000
     }
@@ -74,11 +73,11 @@ struct EventOptionsCommand: AsyncParsableCommand {
         commandName: "options", abstract: "How long events are kept, and when the database counts as full.",
         discussion: "Example: asm events options --retention-days 365 --database-limit 200GiB")
 
-    @Option(help: "Days for which events are kept: 1 to 3650.")
+    @Option(help: "Days for which events are kept: 1 to 3650.", transform: whole(1...3_650))
     var retentionDays: Int64?
     @Option(help: "The database's limit, such as 512MiB or 200GiB; 0: none.")
     var databaseLimit: String?
-    @Option(help: "Percent of a limit at which a warning is due: 10 to 99.")
+    @Option(help: "Percent of a limit at which a warning is due: 10 to 99.", transform: whole(10...99))
     var warningPercent: Int64?
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var common: CommonOptions
@@ -91,9 +90,9 @@ struct EventOptionsCommand: AsyncParsableCommand {
             if let warningPercent { try await store.set(.warningPercent, to: warningPercent) }
             return try await store.eventOptions()
         }
-        print("Events are kept for:   \(options.retentionDays) days")
-        print("The database's limit:  \(options.databaseLimitBytes >> 20) MiB")
-        print("Warning at:            \(options.warningPercent) % of a limit")
+        try Terminal.out("Events are kept for:   \(options.retentionDays) days")
+        try Terminal.out("The database's limit:  \(options.databaseLimitBytes >> 20) MiB")
+        try Terminal.out("Warning at:            \(options.warningPercent) % of a limit")
     }
 
     static func bytes(_ text: String) throws -> Int64 {
@@ -102,6 +101,6 @@ struct EventOptionsCommand: AsyncParsableCommand {
             if let count = Int64(text.dropLast(3)), (1...(1 << 20)).contains(count) { return count << shift }
         }
         throw ValidationError(
-            "--database-limit is '\(text.withoutControls)'; expected a size such as 512MiB or 200GiB, or 0.")
+            "--database-limit is '\(text)'; expected a size such as 512MiB or 200GiB, or 0.")
     }
 }

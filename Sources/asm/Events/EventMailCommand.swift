@@ -30,8 +30,8 @@ struct EventMailCommand: AsyncParsableCommand {
             let entries = try await withStore(common, database) { try await $0.mailEntries() }
                 .map(MailEntryView.init)
             if json { return try printJSON(entries) }
-            if entries.isEmpty { return print("There is no e-mail entry.") }
-            printTable(
+            if entries.isEmpty { return try Terminal.out("There is no e-mail entry.") }
+            try printTable(
                 ["Entry", "Event", "To", "From", "Server", "Encryption", "Login", "Subject"],
                 entries.map {
                     [
@@ -64,7 +64,7 @@ struct EventMailCommand: AsyncParsableCommand {
             let settings = try fields.settings(changing: nil)
             let id = try await withStore(common, database) { try await $0.addMailEntry(settings, for: event) }
             fields.warn(settings)
-            print("The entry has been added as \(id). Try it: asm events mail test \(id)")
+            try Terminal.out("The entry has been added as \(id). Try it: asm events mail test \(id)")
         }
     }
 
@@ -89,7 +89,7 @@ struct EventMailCommand: AsyncParsableCommand {
                 return new
             }
             fields.warn(settings)
-            print("The entry has been changed.")
+            try Terminal.out("The entry has been changed.")
         }
     }
 
@@ -106,7 +106,7 @@ struct EventMailCommand: AsyncParsableCommand {
             try await withStore(common, database) { store in
                 try await store.deleteMailEntry(try await store.entry(named: entry).id)
             }
-            print("The entry has been deleted.")
+            try Terminal.out("The entry has been deleted.")
         }
     }
 
@@ -127,8 +127,7 @@ struct EventMailCommand: AsyncParsableCommand {
         static let body = "This is a test message."
 
         func run() async throws {
-            let settings = try await common.settings(mail.values)
-            let configuration = try settings.mailConfiguration()
+            let configuration = try mail.configuration()
             let name = entry
             let entry = try await withStore(common, database) { try await $0.entry(named: name) }
             let sender = MailSender(limits: configuration.limits)
@@ -143,10 +142,10 @@ struct EventMailCommand: AsyncParsableCommand {
                 do {
                     try await sender.send(
                         message, through: server, messageID: "<test.\(Token128.random())@\(domain)>")
-                    print("The server has taken the test mail to \(address).")
+                    try Terminal.out("The server has taken the test mail to \(address).")
                 } catch let error as MailError {
                     failures += 1
-                    complain("\(address): \(error)")
+                    Terminal.note("\(address): \(error)")
                 }
             }
             if failures > 0 { throw ExitCode.failure }
@@ -164,15 +163,13 @@ struct MailFields: ParsableArguments {
     var subject: String?
     @Option(help: ArgumentHelp("The mail server.", valueName: "host"))
     var server: String?
-    @Option(help: "Its port. Default: 587 with Use TLS, 465 when Encrypted, else 25.")
+    @Option(
+        help: "Its port. Default: 587 with Use TLS, 465 when Encrypted, else 25.",
+        transform: whole(1...65_535))
     var port: Int?
     @Option(help: "The name to log in with.")
     var login: String?
-    @Option(
-        help: ArgumentHelp(
-            "Read the password from this file's first line. Without it: it is asked for when there is a login.",
-            valueName: "file"))
-    var passwordFile: String?
+    @OptionGroup var password: PasswordOptions
     @Option(
         help: ArgumentHelp(
             "Begin plain, become encrypted before anything is said (STARTTLS).", valueName: "yes|no"))
@@ -191,8 +188,9 @@ struct MailFields: ParsableArguments {
         let isOldPort = old.map { $0.port != $0.security.usualPort || $0.security == security } ?? false
         let login = withoutLogin ? "" : login ?? old?.login ?? ""
         var password = withoutLogin ? Sealed("") : old?.password ?? Sealed("")
-        if !withoutLogin, passwordFile != nil || (self.login != nil && self.login != old?.login) {
-            password = try Passwords.read(file: passwordFile, confirm: false)
+        if !withoutLogin, self.password.passwordFile != nil || (self.login != nil && self.login != old?.login)
+        {
+            password = try self.password.read(of: login)
         }
         return try MailSettings(
             to: to, from: from, subject: subject ?? old?.subject ?? "", server: server,
@@ -206,7 +204,7 @@ struct MailFields: ParsableArguments {
     /// Says on standard error what is allowed and unwise.
     func warn(_ settings: MailSettings) {
         guard settings.showsPassword else { return }
-        complain(
+        Terminal.note(
             """
             Warning: neither Use TLS nor Encrypted is set, so the login's password crosses the network in plain text.
             """)
@@ -252,9 +250,4 @@ extension Store {
         guard let found else { throw EventStoreError.noSuchEntry }
         return found
     }
-}
-
-/// Says something on standard error.
-func complain(_ text: String) {
-    FileHandle.standardError.write(Data((text.withoutControls + "\n").utf8))
 }

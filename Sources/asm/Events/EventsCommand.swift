@@ -32,11 +32,12 @@ struct EventsCommand: AsyncParsableCommand {
         func run() async throws {
             let views = try await withStore(common, database) { try await EventView.all($0) }
             if json { return try printJSON(views) }
-            printTable(
+            try printTable(
                 ["Event", "Log Event", "Notifications"],
                 views.map { [$0.event, $0.logEvent ? "yes" : "no", $0.notifications] })
             if !views.contains(where: { $0.hasDefault }) {
-                print("\nThere is no default e-mail entry: `asm events mail add --to …` makes one.")
+                try Terminal.out(
+                    text: "\nThere is no default e-mail entry: `asm events mail add --to …` makes one.")
             }
         }
     }
@@ -62,12 +63,12 @@ struct EventsCommand: AsyncParsableCommand {
             }
             guard let view else { return }
             if json { return try printJSON(EventDetails(event: view, entries: entries)) }
-            print("Event Type:   \(view.event)")
-            print("Use Default:  \(view.useDefault ? "yes" : "no")")
-            print("Log Event:    \(view.logEvent ? "yes" : "no")")
-            print("Notification Email:")
-            if entries.isEmpty { return print("  none of its own") }
-            for entry in entries { print("  \(entry.id)  \(entry.line)") }
+            try Terminal.out("Event Type:   \(view.event)")
+            try Terminal.out("Use Default:  \(view.useDefault ? "yes" : "no")")
+            try Terminal.out("Log Event:    \(view.logEvent ? "yes" : "no")")
+            try Terminal.out("Notification Email:")
+            if entries.isEmpty { return try Terminal.out("  none of its own") }
+            for entry in entries { try Terminal.out("  \(entry.id)  \(entry.line)") }
         }
     }
 
@@ -103,7 +104,8 @@ struct EventsCommand: AsyncParsableCommand {
                     try await store.set(new, for: event)
                 }
             }
-            print(events.count == 1 ? "'\(events[0].rawValue)' has been set." : "All events have been set.")
+            try Terminal.out(
+                events.count == 1 ? "'\(events[0].rawValue)' has been set." : "All events have been set.")
         }
     }
 }
@@ -151,28 +153,17 @@ private struct EventDetails: Encodable {
 func eventNamed(_ text: String) throws -> SystemEvent {
     guard let event = SystemEvent(named: text) else {
         throw ValidationError(
-            "There is no event '\(text.withoutControls)'. The events are: "
+            "There is no event '\(text)'. The events are: "
                 + SystemEvent.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ") + ".")
     }
     return event
 }
 
-func checkLimit(_ limit: Int) throws {
-    guard (1...Store.longestEventPage).contains(limit) else {
-        throw ValidationError("--limit is \(limit); expected 1 to \(Store.longestEventPage).")
-    }
-}
+/// Reads how many of a report are wanted.
+let eventLimit: @Sendable (String) throws -> Int = whole(1...Store.longestEventPage)
 
-extension String {
-    /// What a terminal can show without being told what to do by it.
-    var withoutControls: String {
-        String(
-            String.UnicodeScalarView(unicodeScalars.map { String(Character($0)).holdsControls ? " " : $0 }))
-    }
-}
-
-func printTable(_ head: [String], _ rows: [[String]]) {
-    let lines = ([head] + rows).map { $0.map(\.withoutControls) }
+func printTable(_ head: [String], _ rows: [[String]]) throws {
+    let lines = ([head] + rows).map { $0.map { escapingControls($0) } }
     let widths = head.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
     for line in lines {
         var text = ""
@@ -180,12 +171,12 @@ func printTable(_ head: [String], _ rows: [[String]]) {
             text += cell + String(repeating: " ", count: width - cell.count + 2)
         }
         while text.last == " " { text.removeLast() }
-        print(text)
+        try Terminal.out(text)
     }
 }
 
 func printJSON(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    try Terminal.out(json: String(decoding: try encoder.encode(value), as: UTF8.self))
 }

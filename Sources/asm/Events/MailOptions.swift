@@ -12,40 +12,31 @@ struct MailOptions: ParsableArguments {
             valueName: "file"))
     var mailCa: String?
 
-    /// The settings that the options stand for.
-    var values: [String: String?] { ["mail.ca": mailCa] }
-}
+    @Option(
+        help: ArgumentHelp(
+            "A mail that failed is tried again after so long, then after twice as long, up to an hour.",
+            visibility: .hidden), transform: seconds(1...3_600))
+    var mailFirstRetrySeconds: Duration?
 
-extension Settings {
-    /// - `mail.ca` (file): certificates of the hospital's own authority.
-    /// - `mail.firstRetrySeconds` (1 to 3600, default 30): a mail that failed is tried again after so long, then after
-    ///   twice as long, up to an hour.
-    /// - `mail.leaseSeconds` (5 to 3600, default 90): a mail that a server was sending when it died is another's after so
-    ///   long; a try ends before.
-    func mailConfiguration() throws -> MailConfiguration {
+    @Option(
+        help: ArgumentHelp(
+            "A mail that a server was sending when it died is another's after so long; a try ends before.",
+            visibility: .hidden), transform: seconds(5...3_600))
+    var mailLeaseSeconds: Duration?
+
+    func configuration() throws -> MailConfiguration {
         var mail = MailConfiguration()
-        if let file = string("mail.ca"), !file.isEmpty {
-            guard FileManager.default.isReadableFile(atPath: file) else {
-                throw ValidationError("mail.ca: the file '\(file)' cannot be read.")
+        if let mailCa, !mailCa.isEmpty {
+            guard FileManager.default.isReadableFile(atPath: mailCa) else {
+                throw ValidationError("--mail-ca: the file '\(mailCa)' cannot be read.")
             }
-            mail.authorities = file
+            mail.authorities = mailCa
         }
-        if let seconds = try mailSeconds("mail.firstRetrySeconds", 1...3_600) {
-            mail.policy.firstRetry = .seconds(seconds)
-        }
-        if let seconds = try mailSeconds("mail.leaseSeconds", 5...3_600) {
-            mail.policy.lease = .seconds(seconds)
-            mail.limits.tryWithin = min(mail.limits.tryWithin, .seconds(seconds) * 2 / 3)
+        if let mailFirstRetrySeconds { mail.policy.firstRetry = mailFirstRetrySeconds }
+        if let mailLeaseSeconds {
+            mail.policy.lease = mailLeaseSeconds
+            mail.limits.tryWithin = min(mail.limits.tryWithin, mailLeaseSeconds * 2 / 3)
         }
         return mail
-    }
-
-    private func mailSeconds(_ key: String, _ range: ClosedRange<Int>) throws -> Int? {
-        guard let text = string(key) else { return nil }
-        guard let seconds = Int(text), range.contains(seconds) else {
-            throw ValidationError(
-                "\(key) is '\(text)'; expected seconds from \(range.lowerBound) to \(range.upperBound).")
-        }
-        return seconds
     }
 }

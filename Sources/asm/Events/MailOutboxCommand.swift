@@ -11,7 +11,7 @@ struct MailOutboxCommand: AsyncParsableCommand {
     var dead = false
     @Flag(help: "Those that a mail server has taken.")
     var sent = false
-    @Option(help: "At most so many, the newest.")
+    @Option(help: "At most so many, the newest.", transform: eventLimit)
     var limit = 100
     @Flag(help: "Print JSON.")
     var json = false
@@ -19,20 +19,20 @@ struct MailOutboxCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try checkLimit(limit)
         let state: OutboxMail.State = dead ? .dead : sent ? .sent : .waiting
         let (mails, given) = try await withStore(common, database) { store in
             (try await store.outbox(state, limit: limit), try await store.outbox(.dead, limit: 1))
         }
         if json { return try printJSON(mails.map(OutboxMailView.init)) }
-        if mails.isEmpty { print("There is no such mail.") } else { show(mails) }
+        if mails.isEmpty { try Terminal.out("There is no such mail.") } else { try show(mails) }
         if state == .waiting, !given.isEmpty {
-            print("\nSome mails have been given up: `asm events mail outbox --dead` shows them.")
+            try Terminal.out(
+                text: "\nSome mails have been given up: `asm events mail outbox --dead` shows them.")
         }
     }
 
-    private func show(_ mails: [OutboxMail]) {
-        printTable(
+    private func show(_ mails: [OutboxMail]) throws {
+        try printTable(
             ["Mail", "Event", "To", "Since", "Tries", "Last answer"],
             mails.map {
                 [
@@ -60,7 +60,7 @@ struct MailRetryCommand: AsyncParsableCommand {
         }
         let count = try await withStore(common, database) { try await $0.reviveMails(id) }
         guard count > 0 else { throw ValidationError("No such mail has been given up.") }
-        print("\(count) of the mails given up will be sent again.")
+        try Terminal.out("\(count) of the mails given up will be sent again.")
     }
 }
 

@@ -115,7 +115,8 @@ extension SystemTests {
                     try #"{"trustedProxies": \#(value)}"#.write(
                         toFile: file, atomically: true, encoding: .utf8)
                     try await expectFailure(
-                        start + ["--config", file], saying: ["trustedProxies: ‘lb2’", "10.0.0.21,10.0.0.22"])
+                        start + ["--config", file],
+                        saying: ["--trusted-proxies", "‘lb2’", "10.0.0.21,10.0.0.22"])
                 }
             }
         }

@@ -138,10 +138,10 @@ extension TimedTests {
                 for (status, text) in [none, broken, often, rounds, mail, both] {
                     #expect(status == 3, "\(text)")
                 }
-                #expect(none.1.contains("--web is missing"))
-                #expect(broken.1.contains("cannot be read as JSON"))
-                #expect(often.1.contains("--every is '0'"))
-                #expect(rounds.1.contains("--rounds is 'many'"))
+                #expect(none.1.contains("--web <url,…>"))
+                #expect(broken.1.contains("is not JSON at line 1, column 2"))
+                #expect(often.1.contains("'0' is invalid for '--every"))
+                #expect(rounds.1.contains("'many' is invalid for '--rounds"))
                 #expect(mail.1.contains("--mail-from is missing"))
                 #expect(both.1.contains("not both"))
             }
