@@ -20,7 +20,7 @@ SCREENSHOTS ?= .build/screenshots
 # packet filters, wrong clocks.
 BUILD_PACKAGES := git ca-certificates libc6-dev libstdc++-12-dev pkg-config zlib1g-dev binutils \
 	libpq-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libxml2-dev
-TEST_PACKAGES := postgresql haproxy chromium chromium-driver fonts-noto-core fonts-noto-color-emoji \
+TEST_PACKAGES := postgresql haproxy nginx-light chromium chromium-driver fonts-noto-core fonts-noto-color-emoji \
 	fonts-wqy-microhei python3-venv procps python3-aiosmtpd openssl curl testssl.sh \
 	util-linux patroni python3-etcd etcd-server nftables iproute2 libfaketime strace
 PROTO_PACKAGES := protobuf-compiler
