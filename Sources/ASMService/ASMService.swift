@@ -20,6 +20,7 @@ package struct ASMServiceConfiguration: Sendable {
     package var limits = MessageLimits()
     package var sessions = SessionPolicy()
     package var mail = MailConfiguration()
+    package var admission = AdmissionLimits()
     package var software: String
     /// Mutual TLS on the service link; nil for plain text.
     package var linkSecurity: SecurityFiles?
@@ -64,16 +65,18 @@ package struct ASMService: Service {
         certificates = CertificateEvents(store: store)
         let router = RequestRouter(
             store: store, standing: standing, work: work, logs: logs, directory: directory,
-            logIn: LogIn(store: store, hasher: try PasswordHasher(), policy: configuration.sessions),
+            logIn: LogIn(
+                store: store, hasher: try PasswordHasher(), policy: configuration.sessions,
+                turns: LogInTurns(configuration.admission)),
             limits: configuration.limits, certificates: certificates, software: configuration.software,
-            times: configuration.times)
+            times: configuration.times, admission: Admission(configuration.admission, work: work))
         server = LinkServer(
             address: configuration.listen, name: "ASM Service", software: configuration.software,
             service: router, security: configuration.linkSecurity,
             group: group, metrics: metrics, logger: logger)
         heartbeat = Heartbeat(
             store: store, standing: standing, version: configuration.software, times: configuration.times,
-            whenDrainRequested: configuration.whenDrainRequested)
+            metrics: metrics, whenDrainRequested: configuration.whenDrainRequested)
         schema = SchemaWatch(store: store, standing: standing, every: configuration.schemaCheckEvery)
         watch = ServerWatch(store: store, standing: standing, times: configuration.times)
         clusterMetrics = ClusterMetrics(

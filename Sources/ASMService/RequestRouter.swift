@@ -23,14 +23,16 @@ final class RequestRouter: LinkService {
     let certificates: CertificateEvents
     let software: String
     let times: ClusterTimes
+    let admission: Admission
     private let peers = Mutex<[UInt64: [UInt64: LiveSession]]>([:])
     private let inHand = Mutex(0)
 
     init(
         store: Store, standing: ServerStanding, work: BackgroundWork, logs: CustomerLogs,
         directory: SessionDirectory, logIn: LogIn, limits: MessageLimits,
-        certificates: CertificateEvents, software: String, times: ClusterTimes
+        certificates: CertificateEvents, software: String, times: ClusterTimes, admission: Admission
     ) {
+        self.admission = admission
         self.store = store
         self.standing = standing
         self.work = work
@@ -57,7 +59,7 @@ final class RequestRouter: LinkService {
             case .markReceipt(let receipt) where request.session != 0:
                 mark(receipt, session: request.session, reply: reply)
             case .attach(let attach): self.attach(attach, request, reply)
-            default: answerInTask(request, reply)
+            default: admit(request, reply)
             }
         }
     }
@@ -82,7 +84,7 @@ final class RequestRouter: LinkService {
 // MARK: - Live sessions
 
 extension RequestRouter {
-    private func live(_ session: UInt64, on connection: LinkConnection) -> LiveSession? {
+    func live(_ session: UInt64, on connection: LinkConnection) -> LiveSession? {
         peers.withLock { $0[connection.id]?[session] }
     }
 
@@ -100,6 +102,10 @@ extension RequestRouter {
             try limits.check(text: message.text)
         } catch {
             reply.refuse(Refusal(error))
+            return nil
+        }
+        if let refusal = admission.send(by: record.user.id) {
+            reply.refuse(refusal)
             return nil
         }
         return NewMessage(
@@ -125,7 +131,8 @@ extension RequestRouter {
         old?.close()
         inTask(reply) { [self] in
             let record = try await authenticate(Array(request.token))
-            session.accept(record)
+            guard let leave = admission.connect(record) else { throw Admission.tooManyConnections }
+            session.accept(record, whenClosed: leave)
             logs.log(of: record.user.customer).feed
                 .tell(.attach(session, .init(reply: reply, cursor: attach.cursor)))
         }
@@ -142,13 +149,8 @@ extension RequestRouter {
 // MARK: - Requests with a task of their own
 
 extension RequestRouter {
-    private func answerInTask(_ request: LinkRequest, _ reply: ReplyAddress) {
-        inTask(reply) { [self] in
-            if let answer = try await answer(request, reply) { reply.answer(answer) }
-        }
-    }
-
-    private func inTask(_ reply: ReplyAddress, _ job: @escaping @Sendable () async throws -> Void) {
+    /// Without an admission: for what comes before it is known who asks.
+    func inTask(_ reply: ReplyAddress, _ job: @escaping @Sendable () async throws -> Void) {
         let isFull = inHand.withLock { inHand in
             guard inHand < Self.tasks else { return true }
             inHand += 1
@@ -160,40 +162,24 @@ extension RequestRouter {
         }
         work.start { [self] in
             defer { inHand.withLock { $0 -= 1 } }
-            do { try await job() } catch {
-                let refusal = Refusal(failure: error)
-                if refusal.code == .internalError {
-                    Logger.current.error("A request failed", metadata: ["error": "\(error)"])
-                }
-                reply.refuse(refusal)
-            }
+            await refusing(reply, job)
         }
     }
 
-    /// The caller's session: that of the live session it names, or of its token.
-    private func caller(_ request: LinkRequest, _ connection: LinkConnection) async throws -> SessionRecord {
-        if request.session != 0, let record = live(request.session, on: connection)?.record { return record }
-        guard !request.token.isEmpty else { throw SessionDirectory.unauthenticated }
-        return try await authenticate(Array(request.token))
+    /// Does the job, and answers with a refusal where it throws.
+    func refusing(_ reply: ReplyAddress, _ job: () async throws -> Void) async {
+        do { try await job() } catch {
+            let refusal = Refusal(failureOfRequest: error)
+            if refusal.code == .internalError {
+                Logger.current.error("A request failed", metadata: ["error": "\(error)"])
+            }
+            reply.refuse(refusal)
+        }
     }
 
-    /// - Returns: nil when the answer goes out by itself, after a commit.
-    private func answer(
-        _ request: LinkRequest, _ reply: ReplyAddress
-    ) async throws -> LinkResponse.OneOf_Body? {
-        if case .logIn(let attempt) = request.body { return .loggedIn(try await logIn(attempt)) }
-        if case .reportCertificate(let report) = request.body { return try await certificates.answer(report) }
-        let caller = try await caller(request, reply.connection)
+    /// The answer to a request that was admitted.
+    func answer(_ request: LinkRequest, _ caller: SessionRecord) async throws -> LinkResponse.OneOf_Body {
         switch request.body {
-        case .sendMessage(let message):
-            if let draft = draft(message, from: caller, reply: reply) {
-                logs.log(of: caller.user.customer).appender.append(draft, from: nil, reply: reply)
-            }
-            return nil
-        case .markReceipt(let receipt):
-            logs.log(of: caller.user.customer).appender.mark(
-                NewReceipt(receipt, by: caller.user), origin: nil)
-            return .done(LinkDone())
         case .createThread(let wish): return try await create(wish, caller)
         case .addParticipants(let wish):
             let change = ThreadChange.addParticipants(
@@ -256,7 +242,7 @@ extension SessionAddress {
 }
 
 extension NewReceipt {
-    fileprivate init(_ receipt: LinkMarkReceipt, by user: User) {
+    init(_ receipt: LinkMarkReceipt, by user: User) {
         self.init(
             thread: .init(rawValue: receipt.thread), user: user.id, delivered: receipt.delivered,
             read: receipt.read)

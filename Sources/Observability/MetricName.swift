@@ -37,6 +37,9 @@ package struct MetricName: Hashable, Sendable {
         "asm_sessions_attached", "Live sessions attached to this server.")
     package static let logIns = Self("asm_log_ins_total", "Attempts to log in.")
 
+    package static let heartbeatFailures = Self(
+        "asm_heartbeat_failures_total", "Signs of life that the database did not take.")
+
     // The cluster, as an ASM Service sees it
     package static let serverDegraded = Self(
         "asm_server_degraded", "1 while this server runs in Degraded Mode and serves no app, else 0.")

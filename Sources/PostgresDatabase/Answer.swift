@@ -30,7 +30,9 @@ final class Answer: @unchecked Sendable {
         case ("40", _), (_, "55P03"): .conflict(code: code, message: message)
         // A server that stops may have committed already and only lack the standby's word.
         case (_, "57P01"), (_, "57P02"): .unknownOutcome("\(message) (\(code))")
-        // Too many connections or out of memory, starting, cancelled: the server, not the statement.
+        // Ended before it had done anything: it took longer than a read may, or an administrator cancelled it.
+        case (_, "57014"): .overloaded("\(message) (\(code))")
+        // Too many connections or out of memory, starting: the server, not the statement.
         case ("08", _), ("53", _), ("57", _): .unavailable("\(message) (\(code))")
         default: .statement(code: code, message: message)
         }

@@ -20,6 +20,18 @@ struct ConnectionString: Sendable {
         -c idle_in_transaction_session_timeout=3s -c lock_timeout=3s -c client_connection_check_interval=2s
         """
 
+    /// Of sessions that read for clients. What they ask is written so that an index answers it, whatever the statistics
+    /// of a young table say; what takes too long all the same is ended by the server.
+    private static func readOptions(statementTime: Duration) -> String {
+        let milliseconds =
+            statementTime.components.seconds * 1_000
+            + statementTime.components.attoseconds / 1_000_000_000_000_000
+        return """
+            -c statement_timeout=\(max(milliseconds, 1))ms -c enable_seqscan=off -c enable_hashjoin=off \
+            -c enable_mergejoin=off -c jit=off
+            """
+    }
+
     init(url: String) throws {
         guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://") else {
             throw SQLError.misconfigured(
@@ -35,6 +47,17 @@ struct ConnectionString: Sendable {
         let options = self["options"].map { Self.sessionOptions + " " + $0 } ?? Self.sessionOptions
         settings.removeAll { $0.keyword == "options" }
         settings.append(("options", options))
+    }
+
+    /// The same for a lane: sessions of reads have a time and pinned plans.
+    func of(_ lane: SQLLane, _ limits: PostgresLimits) -> ConnectionString {
+        guard lane == .reads else { return self }
+        var string = self
+        let options = self["options"] ?? ""
+        string.settings.removeAll { $0.keyword == "options" }
+        string.settings.append(
+            ("options", options + " " + Self.readOptions(statementTime: limits.readStatementTime)))
+        return string
     }
 
     subscript(keyword: String) -> String? { settings.first { $0.keyword == keyword }?.value }

@@ -3,19 +3,44 @@ import NIOPosix
 package import SQLDatabase
 import Synchronization
 
-/// PostgreSQL through libpq: statements pipelined on few connections, transactions on threads of their own.
+/// PostgreSQL through libpq: statements pipelined on few connections, transactions on threads of their own, and both
+/// for each lane apart.
 ///
 /// Needs PostgreSQL 14 or newer. `close()` ends its threads; call it, or `run()`, whose end closes too.
 package final class PostgresDatabase: SQLDatabase {
     package let engine = SQLEngine.postgres
-    package var connections: Int { reactor.connections.load(ordering: .acquiring) }
+    package var connections: Int { log.reactor.connections.load(ordering: .acquiring) }
     private let string: ConnectionString
     private let connectors: NIOThreadPool
-    private let reactor: Reactor
-    private let sessions: SessionPool
+    private let heartbeat: Lane
+    private let log: Lane
+    private let reads: Lane
     private let listener: NotificationListener
     private let closing = AsyncStream.makeStream(of: Void.self)
     private let logger: Logger
+
+    /// The connections of one lane.
+    private struct Lane: Sendable {
+        let reactor: Reactor
+        let sessions: SessionPool
+
+        init(
+            _ lane: SQLLane, _ string: ConnectionString, _ limits: PostgresLimits,
+            _ connectors: NIOThreadPool, _ logger: Logger
+        ) throws {
+            let string = string.of(lane, limits)
+            let laneLimits = limits.limits(of: lane)
+            reactor = try Reactor(limits: laneLimits, logger: logger) { slot, reactor in
+                connectors.submit { state in
+                    guard state == .active else { return }
+                    do { reactor.opened(try RawConnection.open(string), for: slot) } catch {
+                        reactor.failed(slot, reason: "\(error)")
+                    }
+                }
+            }
+            sessions = SessionPool(string, laneLimits)
+        }
+    }
 
     /// Checks the URL; nothing is connected yet.
     ///
@@ -26,16 +51,10 @@ package final class PostgresDatabase: SQLDatabase {
         self.string = string
         self.connectors = connectors
         self.logger = logger
-        reactor = try Reactor(limits: limits, logger: logger) { slot, reactor in
-            connectors.submit { state in
-                guard state == .active else { return }
-                do { reactor.opened(try RawConnection.open(string), for: slot) } catch {
-                    reactor.failed(slot, reason: "\(error)")
-                }
-            }
-        }
+        heartbeat = try Lane(.heartbeat, string, limits, connectors, logger)
+        log = try Lane(.log, string, limits, connectors, logger)
+        reads = try Lane(.reads, string, limits, connectors, logger)
         listener = try NotificationListener(string, limits, logger)
-        sessions = SessionPool(string, limits)
         connectors.start()
     }
 
@@ -48,25 +67,47 @@ package final class PostgresDatabase: SQLDatabase {
     package func connect() async throws {
         let string = string
         _ = try await connectors.runIfActive { try RawConnection.open(string) }
-        reactor.start()
+        startAll()
     }
 
     @discardableResult
-    package func query(_ sql: SQL) async throws -> SQLResult {
-        try await reactor.submit(EncodedStatement(sql)).decoded()
+    package func query(_ sql: SQL) async throws -> SQLResult { try await query(sql, on: .log) }
+
+    @discardableResult
+    package func query(_ sql: SQL, on lane: SQLLane) async throws -> SQLResult {
+        try await self[lane].reactor.submit(EncodedStatement(sql)).decoded()
+    }
+
+    private subscript(_ lane: SQLLane) -> Lane {
+        switch lane {
+        case .heartbeat: heartbeat
+        case .log: log
+        case .reads: reads
+        }
+    }
+
+    private func startAll() {
+        for lane in SQLLane.allCases { self[lane].reactor.start() }
     }
 
     package func read<T: Sendable>(
         _ body: @escaping @Sendable (any SQLSession) throws -> T
     ) async throws -> T {
-        try await sessions.transaction(.read, body)
+        try await reads.sessions.transaction(.read, body)
     }
 
     @discardableResult
     package func write<T: Sendable>(
         _ body: @escaping @Sendable (any SQLSession) throws -> T
     ) async throws -> T {
-        try await sessions.transaction(.write, body)
+        try await write(on: .log, body)
+    }
+
+    @discardableResult
+    package func write<T: Sendable>(
+        on lane: SQLLane, _ body: @escaping @Sendable (any SQLSession) throws -> T
+    ) async throws -> T {
+        try await self[lane].sessions.transaction(.write, body)
     }
 
     package func notify(channel: String, payload: String) async throws {
@@ -78,7 +119,7 @@ package final class PostgresDatabase: SQLDatabase {
     }
 
     package func run() async throws {
-        reactor.start()
+        startAll()
         for await _ in closing.stream {}
         await close()
     }
@@ -86,9 +127,9 @@ package final class PostgresDatabase: SQLDatabase {
     package func close() async {
         closing.continuation.finish()
         listener.close()
-        await reactor.close()
+        for lane in SQLLane.allCases { await self[lane].reactor.close() }
         do {
-            try await sessions.close()
+            for lane in SQLLane.allCases { try await self[lane].sessions.close() }
             try await connectors.shutdownGracefully()
         } catch {
             logger.warning("PostgreSQL threads did not end cleanly", metadata: ["error": "\(error)"])

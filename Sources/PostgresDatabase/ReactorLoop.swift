@@ -139,11 +139,11 @@ final class ReactorLoop {
         }
         let reason = lastReason
         let connected = slots.contains { if case .ready = $0 { true } else { false } }
-        while let oldest = waiting.first, now - oldest.submitted > limits.waitingTime {
+        let patience = connected ? limits.busyTime : limits.waitingTime
+        while let oldest = waiting.first, now - oldest.submitted > patience {
             waiting.removeFirst()
             let error: SQLError =
-                connected
-                ? .overloaded("no connection became free within \(limits.waitingTime)") : .unavailable(reason)
+                connected ? .overloaded("no connection became free within \(patience)") : .unavailable(reason)
             oldest.continuation.resume(throwing: error)
         }
     }

@@ -53,7 +53,7 @@ final class SessionPool: Sendable {
             return nil
         }
         if let refusal { throw refusal }
-        let latestStart = ContinuousClock.now + limits.waitingTime
+        let submitted = ContinuousClock.now
         return try await withCheckedThrowingContinuation { continuation in
             threads.submit { threadState in
                 self.state.withLock { $0.waiting -= 1 }
@@ -62,7 +62,10 @@ final class SessionPool: Sendable {
                         guard threadState == .active else {
                             throw SQLError.unavailable("the database is closed")
                         }
-                        return try self.runRetrying(kind, latestStart, body)
+                        guard .now < submitted + self.limits.busyTime else {
+                            throw SQLError.overloaded("no session became free within \(self.limits.busyTime)")
+                        }
+                        return try self.runRetrying(kind, submitted + self.limits.waitingTime, body)
                     })
             }
         }
@@ -80,9 +83,6 @@ final class SessionPool: Sendable {
     private func runRetrying<T>(
         _ kind: Kind, _ latestStart: ContinuousClock.Instant, _ body: (any SQLSession) throws -> T
     ) throws -> T {
-        guard ContinuousClock.now < latestStart else {
-            throw SQLError.overloaded("no session became free within \(limits.waitingTime)")
-        }
         for _ in 1..<limits.transactionAttempts {
             do { return try runOnce(kind, latestStart, body) } catch SQLError.conflict { continue }
         }
@@ -96,7 +96,8 @@ final class SessionPool: Sendable {
         defer { giveBack(connection) }
         let value: T
         do {
-            value = try body(PostgresSession(connection, limits))
+            let latest = kind == .read ? ContinuousClock.now + limits.readTime : nil
+            value = try body(PostgresSession(connection, limits, latest: latest))
         } catch {
             // The body's error tells what happened; a connection that cannot roll back is not used again.
             _ = try? connection.runSimple("ROLLBACK", deadline: .now + limits.statementDeadline)
@@ -152,7 +153,7 @@ final class SessionPool: Sendable {
     private func takeIdle() -> BlockingConnection? { state.withLock { $0.idle.popLast() } }
 
     private func giveBack(_ connection: BlockingConnection) {
-        guard connection.isReusable else { return }
+        guard connection.isReusable, limits.keepsSessions else { return }
         state.withLock { state in
             if !state.closed { state.idle.append(connection) }
         }
@@ -163,14 +164,20 @@ final class SessionPool: Sendable {
 struct PostgresSession: SQLSession {
     private let connection: BlockingConnection
     private let limits: PostgresLimits
+    /// No statement is begun after it.
+    private let latest: ContinuousClock.Instant?
 
-    init(_ connection: BlockingConnection, _ limits: PostgresLimits) {
+    init(_ connection: BlockingConnection, _ limits: PostgresLimits, latest: ContinuousClock.Instant?) {
         self.connection = connection
         self.limits = limits
+        self.latest = latest
     }
 
     func run(_ sql: SQL) throws -> SQLResult {
-        try notCommitted {
+        if let latest, ContinuousClock.now > latest {
+            throw SQLError.overloaded("a read took longer than \(limits.readTime)")
+        }
+        return try notCommitted {
             let deadline = ContinuousClock.now + limits.statementDeadline
             return try connection.run(
                 EncodedStatement(sql), deadline: deadline, preparedLimit: limits.preparedStatements

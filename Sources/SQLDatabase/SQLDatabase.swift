@@ -28,7 +28,11 @@ package protocol SQLDatabase: Sendable {
     @discardableResult
     func query(_ sql: SQL) async throws -> SQLResult
 
-    /// Runs statements that see one snapshot and change nothing.
+    /// The same on another lane than `SQLLane.log`.
+    @discardableResult
+    func query(_ sql: SQL, on lane: SQLLane) async throws -> SQLResult
+
+    /// Runs statements that see one snapshot and change nothing, on the lane for reads.
     func read<T: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> T) async throws -> T
 
     /// Runs statements as one transaction: committed when the closure returns, rolled back when it throws.
@@ -37,6 +41,12 @@ package protocol SQLDatabase: Sendable {
     /// but its statements'.
     @discardableResult
     func write<T: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> T) async throws -> T
+
+    /// The same on another lane than `SQLLane.log`.
+    @discardableResult
+    func write<T: Sendable>(
+        on lane: SQLLane, _ body: @escaping @Sendable (any SQLSession) throws -> T
+    ) async throws -> T
 
     /// Tells every listener on the channel, in this process and, on PostgreSQL, in others.
     ///
@@ -58,4 +68,13 @@ package protocol SQLDatabase: Sendable {
 extension SQLDatabase {
     /// A database inside this process is always the same one.
     package var connections: Int { 0 }
+
+    /// A database whose lanes are all one.
+    @discardableResult
+    package func query(_ sql: SQL, on lane: SQLLane) async throws -> SQLResult { try await query(sql) }
+
+    @discardableResult
+    package func write<T: Sendable>(
+        on lane: SQLLane, _ body: @escaping @Sendable (any SQLSession) throws -> T
+    ) async throws -> T { try await write(body) }
 }

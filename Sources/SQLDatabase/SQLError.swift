@@ -6,7 +6,8 @@ package enum SQLError: Error, Sendable, Hashable {
     case unavailable(String)
     /// The statement was sent and its outcome is not known: it may or may not have been committed.
     case unknownOutcome(String)
-    /// Too many callers wait for the database; the statement was definitely not executed.
+    /// Too many callers wait for the database, or a read took longer than reads may: the statement has definitely
+    /// changed nothing.
     case overloaded(String)
     /// Another transaction was in the way (a deadlock, a lock that took too long): nothing was changed, try again.
     case conflict(code: String, message: String)

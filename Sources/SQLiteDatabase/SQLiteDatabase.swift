@@ -14,8 +14,12 @@ package import struct SQLDatabase.SQL
 package final class SQLiteDatabase: SQLDatabase {
     /// Connections that read at the same time.
     package static let readerLimit = 4
+    /// Reads under way and waiting; beyond it callers are refused with `overloaded`.
+    package static let waitingReads = 1_024
     /// How long to wait for a foreign tool (a backup, say) that holds the file.
     package static let busySeconds = 5.0
+    /// How long a read may take, its wait for a reader included: SQLite ends it then, and it is refused with `overloaded`.
+    package let readTime: Duration
 
     package let engine = SQLEngine.sqlite
     private let pool: DatabasePool
@@ -23,12 +27,14 @@ package final class SQLiteDatabase: SQLDatabase {
     private let hub = NotificationHub()
     private let closed = Mutex(false)
     private let diskFailed = Mutex(false)
+    private let readsInHand = Mutex(0)
     private let closing = AsyncStream.makeStream(of: Void.self)
     private let logger: Logger
 
     /// Opens the file, creating it when it does not exist.
-    package init(path: String, logger: Logger) throws {
+    package init(path: String, readTime: Duration = .seconds(2), logger: Logger) throws {
         try DatabaseFile.check(path)
+        self.readTime = readTime
         lock = try FileLock(path: path + ".lock", guarding: path)
         self.logger = logger
         var configuration = Configuration()
@@ -146,10 +152,24 @@ package final class SQLiteDatabase: SQLDatabase {
 
     private func reading<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
         try checkOpen()
-        return try await withCheckedThrowingContinuation { answer in
-            pool.asyncRead { database in
-                answer.resume(with: Result { try mappingErrors { try body(try database.get()) } })
+        let isFull = readsInHand.withLock { inHand in
+            guard inHand < Self.waitingReads else { return true }
+            inHand += 1
+            return false
+        }
+        guard !isFull else { throw SQLError.overloaded("\(Self.waitingReads) reads are waiting") }
+        defer { readsInHand.withLock { $0 -= 1 } }
+        return try await withThrowingTaskGroup(of: T?.self) { group in
+            group.addTask { try await mappingErrors { try await self.pool.read { try body($0) } } }
+            group.addTask {
+                try await Task.sleep(for: self.readTime)
+                return nil
             }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let value = first else {
+                throw SQLError.overloaded("a read took longer than \(self.readTime)")
+            }
+            return value
         }
     }
 

@@ -67,6 +67,10 @@ func mappingErrors<T>(_ body: () throws -> T) throws -> T {
     do { return try body() } catch let error as DatabaseError { throw sqlError(error) }
 }
 
+func mappingErrors<T>(_ body: () async throws -> T) async throws -> T {
+    do { return try await body() } catch let error as DatabaseError { throw sqlError(error) }
+}
+
 private func sqlError(_ error: DatabaseError) -> SQLError {
     let message = error.message ?? "SQLite refused the statement"
     switch error.resultCode {

@@ -116,17 +116,14 @@ package final class WebService: Service {
         let logIns = Turnstile(
             limit: limits.logIns, message: "Too many people are logging in; try again soon.",
             retryAfterMilliseconds: 1_000...3_000)
-        let polls = Turnstile(
-            limit: limits.longPolls, message: "Too many long polls are waiting; use a live connection.",
-            retryAfterMilliseconds: 2_000...5_000)
-        var routes = Routes(metrics: gate.hub.metrics)
+        var routes = Routes(metrics: gate.hub.metrics, refusalHold: limits.refusalHold)
         SessionRoutes(
             calls: calls, limits: limits, trustedProxies: configuration.trustedProxies, logIns: logIns
         ).register(on: &routes)
         UserRoutes(calls: calls).register(on: &routes)
         ThreadRoutes(calls: calls, limits: limits, messageLimits: messageLimits).register(on: &routes)
         MessageRoutes(calls: calls, limits: limits, messageLimits: messageLimits).register(on: &routes)
-        EntryRoutes(calls: calls, limits: limits, polls: polls).register(on: &routes)
+        EntryRoutes(calls: calls, limits: limits, polls: gate.hub.polls).register(on: &routes)
         SystemRoutes(pool: gate.pool, gate: gate, metrics: gate.hub.metrics).register(on: &routes)
         StatusRoute(calls: calls, hub: gate.hub, software: configuration.software).register(on: &routes)
         StaticFiles.register(on: routes.router)

@@ -20,11 +20,16 @@ package struct WebServiceLimits: Sendable {
     package var headFields = 100
     /// The largest body of a request: beyond it 413 and close.
     package var bodyBytes = 128 * 1024
-    /// The longest wait of a long poll, and how often it looks.
+    /// The longest wait of a long poll.
     package var longPollSeconds = 30
-    package var longPollPace = Duration.milliseconds(250)
     /// Long polls at a time: beyond it 429.
     package var longPolls = 1_000
+    /// … of one log-in, and of one customer.
+    package var sessionLongPolls = 4
+    package var customerLongPolls = 100
+    /// How long a refusal for too many requests is held back at most: who does not wait by himself waits here, and so
+    /// costs no more than one who does.
+    package var refusalHold = Duration.milliseconds(500)
     /// Log-ins under way at a time: beyond it 429 with `Retry-After`.
     package var logIns = 64
 

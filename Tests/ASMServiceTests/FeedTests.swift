@@ -69,7 +69,7 @@ struct FeedTests {
             let feed = CustomerFeed(
                 customer: customer.id, store: store, work: work, metrics: LogMetrics(MetricRegistry()),
                 sessionDirectory: SessionDirectory(store: store, policy: SessionPolicy()),
-                sent: SentRequests())
+                sent: SentRequests(), catchUps: .forCatchUps { work.start($0) })
             try await body(feed, work)
         }
     }

@@ -58,11 +58,12 @@ final class ServiceUnderTest: Sendable {
     /// Starts a service; on the tests' own database unless another connection to it is given.
     func server(
         on database: (any SQLDatabase)? = nil, registeredAs name: String = "\(Token128.random())",
-        sessions: SessionPolicy = SessionPolicy()
+        sessions: SessionPolicy = SessionPolicy(), admission: AdmissionLimits = AdmissionLimits()
     ) async throws -> Server {
         var configuration = ASMServiceConfiguration(
             listen: BindAddress(host: "127.0.0.1", port: 0), name: name, software: "test")
         configuration.sessions = sessions
+        configuration.admission = admission
         configuration.takesOver = true
         let service = try ASMService(
             configuration: configuration, store: database.map(Store.init) ?? store,

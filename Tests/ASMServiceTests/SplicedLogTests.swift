@@ -136,7 +136,7 @@ struct SplicedLogTests {
                 customer: test.customer.id, store: test.store, work: work,
                 metrics: LogMetrics(MetricRegistry()),
                 sessionDirectory: SessionDirectory(store: test.store, policy: SessionPolicy()),
-                sent: SentRequests())
+                sent: SentRequests(), catchUps: .forCatchUps { work.start($0) })
             async let running: Void = work.run()
             let kept = try await test.store.head(of: test.customer.id)
             try await feed.verified()

@@ -176,6 +176,7 @@ struct RESTTests {
             let start = try await web.request("GET", "/v1/entries")
             let cursor = try #require(start.json["cursor"] as? String)
             async let poll = web.request("GET", "/v1/entries?after=\(cursor)&wait=30")
+            while web.service.attachedSessions < 1 { try await Task.sleep(for: .milliseconds(1)) }
             _ = try await web.request("POST", Self.messages, json: #"{"clientId":"\#(Self.id)","text":"x"}"#)
 
             let page = try await poll

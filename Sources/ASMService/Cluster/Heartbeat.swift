@@ -1,5 +1,6 @@
 import Domain
 import Logging
+import Observability
 import SQLDatabase
 import ServiceLifecycle
 import Store
@@ -22,18 +23,20 @@ final class Heartbeat: Service {
     let standing: ServerStanding
     let version: String
     let times: ClusterTimes
+    private let failures: Counter
     private let whenDrainRequested: @Sendable () -> Void
     private let pace = Mutex(Pace())
 
     /// - Parameter whenDrainRequested: called with each beat that says so.
     init(
         store: Store, standing: ServerStanding, version: String, times: ClusterTimes,
-        whenDrainRequested: @escaping @Sendable () -> Void
+        metrics: MetricRegistry = MetricRegistry(), whenDrainRequested: @escaping @Sendable () -> Void
     ) {
         self.store = store
         self.standing = standing
         self.version = version
         self.times = times
+        failures = metrics.counter(.heartbeatFailures)
         self.whenDrainRequested = whenDrainRequested
     }
 
@@ -97,6 +100,7 @@ final class Heartbeat: Service {
         } catch SQLError.diskFull(let reason) {
             await goOnReading(as: identity, reason)
         } catch {
+            failures.add()
             Logger.current.warning("Heartbeat failed", metadata: ["error": "\(error)"])
         }
     }

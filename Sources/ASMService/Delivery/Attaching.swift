@@ -1,4 +1,5 @@
 import Domain
+import SQLDatabase
 import ServiceLink
 import Store
 
@@ -17,6 +18,9 @@ extension CustomerFeed {
         if let missed = try await tailEntries(after: cursor.position, for: user) {
             return begin(session, request, missed: missed)
         }
+        guard position - cursor.position <= Self.catchUpSpan else {
+            return begin(session, request, missed: nil)
+        }
         catchUp(session, request, after: cursor.position, having: [])
     }
 
@@ -24,9 +28,10 @@ extension CustomerFeed {
     private func catchUp(
         _ session: LiveSession, _ request: AttachRequest, after: LogPosition, having: [LogEntry]
     ) {
-        guard let user = session.record?.user.id else { return }
+        guard let record = session.record else { return }
+        let user = record.user.id
         let upTo = position
-        let isStarted = work.start { [self] in
+        let isTaken = catchUps.submit(.init(record)) { [self] in
             do {
                 var missed = having
                 var from = after
@@ -39,10 +44,10 @@ extension CustomerFeed {
                 }
                 tell(.caughtUp(session, request, missed, upTo: upTo))
             } catch {
-                request.reply.refuse(Refusal(failure: error))
+                request.reply.refuse(Refusal(failureOfRequest: error))
             }
         }
-        if !isStarted { request.reply.refuse(Refusal(failure: CancellationError())) }
+        if !isTaken { request.reply.refuse(Refusal(failureOfRequest: SQLError.overloaded("catching up"))) }
     }
 
     /// Whether a client had better load its threads page by page than be sent all this.

@@ -20,6 +20,8 @@ actor CustomerFeed {
     static let tailBytes = 8 << 20
     /// A session further behind than this starts anew (`resync`).
     static let catchUpEntries = 2_000
+    /// … or than this many entries of the whole log, whoever they concern: so many are looked at for one session.
+    static let catchUpSpan: LogPosition = 10_000
     /// … or than this many bytes of texts: what a phone loads page by page is not pushed at it in one go.
     static let catchUpBytes = 4 << 20
     /// What a resuming session missed is read from the database in slices of so many entries.
@@ -53,6 +55,8 @@ actor CustomerFeed {
     nonisolated let work: BackgroundWork
     nonisolated let metrics: LogMetrics
     nonisolated let sessionDirectory: SessionDirectory
+    /// Where sessions that resume wait for their turn to be read what they missed.
+    nonisolated let catchUps: FairQueue
     private nonisolated let sent: SentRequests
     private nonisolated let inbox = Mutex(Inbox())
     private nonisolated let followed = Mutex<MarkedHead?>(nil)
@@ -71,8 +75,9 @@ actor CustomerFeed {
 
     init(
         customer: Customer.ID, store: Store, work: BackgroundWork, metrics: LogMetrics,
-        sessionDirectory: SessionDirectory, sent: SentRequests
+        sessionDirectory: SessionDirectory, sent: SentRequests, catchUps: FairQueue
     ) {
+        self.catchUps = catchUps
         self.customer = customer
         self.store = store
         self.work = work

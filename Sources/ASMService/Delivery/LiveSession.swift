@@ -22,6 +22,8 @@ final class LiveSession: Sendable {
         var record: SessionRecord?
         var isClosed = false
         var isBroken = false
+        /// Counts it out; called once.
+        var whenClosed: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
 
@@ -37,8 +39,25 @@ final class LiveSession: Sendable {
     /// so that no later message overtakes the one that will be repeated.
     var isBroken: Bool { state.withLock { $0.isBroken } }
 
-    func accept(_ record: SessionRecord) { state.withLock { $0.record = record } }
-    func close() { state.withLock { $0.isClosed = true } }
+    /// - Parameter whenClosed: called once it is closed; at once when it is already.
+    func accept(_ record: SessionRecord, whenClosed: @escaping @Sendable () -> Void) {
+        let isClosed = state.withLock { state in
+            state.record = record
+            if !state.isClosed { state.whenClosed = whenClosed }
+            return state.isClosed
+        }
+        if isClosed { whenClosed() }
+    }
+
+    func close() {
+        let whenClosed = state.withLock { state in
+            state.isClosed = true
+            defer { state.whenClosed = nil }
+            return state.whenClosed
+        }
+        whenClosed?()
+    }
+
     func breakOff() { state.withLock { $0.isBroken = true } }
 }
 

@@ -27,6 +27,7 @@ final class CustomerLogs: Service {
     private let work: BackgroundWork
     private let metrics: LogMetrics
     private let directory: SessionDirectory
+    private let catchUps: FairQueue
 
     init(
         store: Store, standing: ServerStanding, work: BackgroundWork, metrics: LogMetrics,
@@ -37,6 +38,7 @@ final class CustomerLogs: Service {
         self.work = work
         self.metrics = metrics
         self.directory = directory
+        catchUps = .forCatchUps { work.start($0) }
     }
 
     func log(of customer: Customer.ID) -> CustomerLog {
@@ -45,7 +47,7 @@ final class CustomerLogs: Service {
             let sent = SentRequests()
             let feed = CustomerFeed(
                 customer: customer, store: store, work: work, metrics: metrics, sessionDirectory: directory,
-                sent: sent)
+                sent: sent, catchUps: catchUps)
             let appender = LogAppender(
                 customer: customer, store: store, standing: standing, work: work, metrics: metrics,
                 sent: sent, verify: feed.verified, suspect: { feed.tell(.verify(nil)) }

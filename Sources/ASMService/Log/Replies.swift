@@ -87,6 +87,18 @@ extension Refusal {
         default: self.init(.internalError, "The request failed; an administrator finds why in the log.")
         }
     }
+
+    /// The same for what changes nothing or is one transaction: when the database has too much to do, that is no reason
+    /// to leave this server, and the caller knows that nothing was done.
+    init(failureOfRequest error: any Error) {
+        guard case SQLError.overloaded = error else {
+            self.init(failure: error)
+            return
+        }
+        self.init(
+            .tooManyRequests, "The database has too much to do; try again.",
+            retryAfterMilliseconds: Int.random(in: 500...1_500))
+    }
 }
 
 extension SQLError {

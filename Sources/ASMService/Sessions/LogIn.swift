@@ -30,8 +30,10 @@ struct LogIn: Sendable {
     let store: Store
     let hasher: PasswordHasher
     let policy: SessionPolicy
+    let turns: LogInTurns
 
-    init(store: Store, hasher: PasswordHasher, policy: SessionPolicy) {
+    init(store: Store, hasher: PasswordHasher, policy: SessionPolicy, turns: LogInTurns) {
+        self.turns = turns
         self.store = store
         self.hasher = hasher
         self.policy = policy

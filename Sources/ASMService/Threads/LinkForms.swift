@@ -76,11 +76,13 @@ extension LinkMessageReceipt {
 extension LogIn {
     /// Logs in with the link's form of an attempt, and answers in it.
     func callAsFunction(_ attempt: LinkLogIn) async throws -> LinkLoggedIn {
-        let (token, session) = try await self(
-            Attempt(
-                customer: attempt.customer.isEmpty ? nil : attempt.customer, login: attempt.login,
-                password: Sealed(attempt.password), deviceName: attempt.deviceName,
-                device: attempt.device == 0 ? nil : Device.ID(rawValue: attempt.device)))
+        let (token, session) = try await turns.pass(attempt.address) {
+            try await self(
+                Attempt(
+                    customer: attempt.customer.isEmpty ? nil : attempt.customer, login: attempt.login,
+                    password: Sealed(attempt.password), deviceName: attempt.deviceName,
+                    device: attempt.device == 0 ? nil : Device.ID(rawValue: attempt.device)))
+        }
         var loggedIn = LinkLoggedIn()
         loggedIn.token = Data(token)
         loggedIn.session = session.id

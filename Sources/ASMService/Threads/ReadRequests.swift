@@ -87,17 +87,41 @@ extension RequestRouter {
             page.resync = true
             return page
         }
-        let entries = try await store.entries(
-            for: user, of: customer, after: cursor.position, upTo: head.position,
-            limit: CustomerFeed.catchUpEntries + 1)
-        page.resync = entries.count > CustomerFeed.catchUpEntries
-        guard !page.resync else { return page }
-        let limit = wish.limit == 0 ? CustomerFeed.catchUpEntries : Int(wish.limit)
-        let kept = Self.fitting(entries.prefix(min(limit, CustomerFeed.catchUpEntries)))
+        guard try await !isTooFarBehind(cursor, head, user, customer) else {
+            page.resync = true
+            return page
+        }
+        let limit = min(wish.limit == 0 ? .max : Int(wish.limit), CustomerFeed.catchUpEntries)
+        // In slices, so that no more texts are read than a frame takes.
+        var entries: [LogEntry] = []
+        var from = cursor.position
+        while entries.count <= limit {
+            let slice = try await store.entries(
+                for: user, of: customer, after: from, upTo: head.position, limit: CustomerFeed.catchUpSlice)
+            entries += slice
+            guard slice.count == CustomerFeed.catchUpSlice, let last = slice.last else { break }
+            from = last.position
+            guard Self.fitting(entries).count == entries.count else { break }
+        }
+        let kept = Self.fitting(entries.prefix(limit))
         if kept.count < entries.count, let last = kept.last {
             page.cursor = LogCursor(epoch: head.epoch, position: last.position)
         }
         page.entries = kept.map { LinkEntry($0) }
         return page
+    }
+
+    /// Decided from how far the log has grown, before anything of it is read; only where that leaves it open are the
+    /// user's own entries counted, up to the limit.
+    private func isTooFarBehind(
+        _ cursor: LogCursor, _ head: LogHead, _ user: User.ID, _ customer: Customer.ID
+    ) async throws -> Bool {
+        let behind = head.position - cursor.position
+        guard behind <= CustomerFeed.catchUpSpan else { return true }
+        guard behind > CustomerFeed.catchUpEntries else { return false }
+        let count = try await store.entryCount(
+            for: user, of: customer, after: cursor.position, upTo: head.position,
+            limit: CustomerFeed.catchUpEntries + 1)
+        return count > CustomerFeed.catchUpEntries
     }
 }

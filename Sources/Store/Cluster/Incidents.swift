@@ -56,7 +56,7 @@ extension Store {
 
     /// Closes the incidents of these kinds against a server that is back and stable, in its own name.
     package func closeIncidents(_ kinds: Set<IncidentKind>, of identity: ServerIdentity) async throws {
-        try await database.write { session in
+        try await database.write(on: .heartbeat) { session in
             for kind in kinds.sorted(by: { $0.rawValue < $1.rawValue }) {
                 try session.run(
                     """

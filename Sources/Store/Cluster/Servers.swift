@@ -57,7 +57,7 @@ extension Store {
     ) async throws -> RegisteredServer {
         let boot = Token128.random()
         let locks = database.engine == .postgres
-        let registered = try await database.write { session in
+        let registered = try await database.write(on: .heartbeat) { session in
             var slots = try SlotTable(session, locks: locks, times: times)
             // Waits for the appends of an older version, which prove the boot; those that follow see the new one.
             if locks { try session.run("SELECT 1 FROM server WHERE address = \(address) FOR UPDATE") }
@@ -99,7 +99,7 @@ extension Store {
                 (SELECT count(*) FROM ha_slot WHERE server_id IS NOT NULL AND slot > \(sql: SlotTable.limit)),
                 (SELECT count(*) FROM incident WHERE server_id = server.id AND closed_at IS NULL),
                 \(sql: SlotTable.limit)
-            """
+            """, on: .heartbeat
         ).first
         guard let row else { return nil }
         var fence: ServerFence?
@@ -119,14 +119,14 @@ extension Store {
             SELECT 1 FROM server s JOIN ha_slot h ON h.server_id = s.id
             WHERE s.id = \(identity.server) AND s.boot = \(identity.boot)
                 AND h.slot = \(fence.slot) AND h.token = \(fence.token)
-            """)
+            """, on: .heartbeat)
         return rows.rowCount > 0
     }
 
     /// Says that this server has stopped in order, and gives its slot back.
     package func stopped(_ identity: ServerIdentity) async throws {
         let locks = database.engine == .postgres
-        try await database.write { session in
+        try await database.write(on: .heartbeat) { session in
             var slots = try SlotTable(session, locks: locks)
             // One time for both: who has been heard of after it was stopped is not stopped.
             let now = try session.run("SELECT \(.now)")[0].int(0)

@@ -126,7 +126,7 @@ extension Store {
         _ identity: ServerIdentity, lost: ServerFence? = nil, times: ClusterTimes = ClusterTimes()
     ) async throws -> ServerFence? {
         let locks = database.engine == .postgres
-        let claimed = try await database.write { session -> ServerFence? in
+        let claimed = try await database.write(on: .heartbeat) { session -> ServerFence? in
             // Most tries of a server in Degraded Mode end here, without a lock.
             if try lost == nil && !SlotTable.mayClaim(identity.server, session, times) { return nil }
             var slots = try SlotTable(session, locks: locks, times: times)
@@ -152,7 +152,7 @@ extension Store {
     @discardableResult
     package func enforceSlotLimit(times: ClusterTimes = ClusterTimes()) async throws -> [Int64] {
         let locks = database.engine == .postgres
-        return try await database.write { session in
+        return try await database.write(on: .heartbeat) { session in
             var slots = try SlotTable(session, locks: locks, times: times)
             return try slots.releaseBeyondLimit()
         }

@@ -34,7 +34,7 @@ package struct MarkedHead: Sendable, Hashable {
 extension Store {
     package func head(of customer: Customer.ID) async throws -> LogHead {
         let row = try await database.query(
-            "SELECT epoch, head FROM log_head WHERE customer_id = \(customer)"
+            "SELECT epoch, head FROM log_head WHERE customer_id = \(customer)", on: .reads
         ).first
         guard let row else { throw StoreError.noSuchCustomer("\(customer)") }
         return LogHead(epoch: try row.token(0), position: try row.int(1))
@@ -112,20 +112,48 @@ extension Store {
         return try rows.map { try entry($0) }
     }
 
+    /// How many entries `entries(for:…)` would find, at most `limit`; no text is read.
+    package func entryCount(
+        for user: User.ID, of customer: Customer.ID, after: LogPosition, upTo: LogPosition, limit: Int
+    ) async throws -> Int {
+        let rows = try await database.query(
+            """
+            SELECT count(*) FROM (
+                SELECT 1 FROM entry e
+                WHERE \(sql: Self.concerns(user, of: customer, after: after, upTo: upTo))
+                LIMIT \(limit)) counted
+            """, on: .reads)
+        return Int(try rows[0].int(0))
+    }
+
+    private static func concerns(
+        _ user: User.ID, of customer: Customer.ID, after: LogPosition, upTo: LogPosition
+    ) -> SQL {
+        """
+        e.customer_id = \(customer) AND e.position > \(after) AND e.position <= \(upTo)
+            AND EXISTS (
+                SELECT 1 FROM participant p
+                WHERE p.thread_id = e.thread_id AND p.user_id = \(user)
+                    AND (e.number IS NULL OR e.number >= p.joined_number)
+                    AND (p.left_number IS NULL OR (e.number IS NOT NULL AND e.number <= p.left_number))
+                LIMIT 1 OFFSET 0)
+        """
+    }
+
     /// What a user's threads gained in `(after, upTo]`, in log order, at most `limit` entries.
+    ///
+    /// It walks the customer's log, and asks of each entry whether it concerns the user: so it costs what the log gained,
+    /// which callers bound (`upTo - after`), and not what threads the user has. `LIMIT 1 OFFSET 0` keeps PostgreSQL from
+    /// turning the question into a join that begins with all the user's threads.
     package func entries(
         for user: User.ID, of customer: Customer.ID, after: LogPosition, upTo: LogPosition, limit: Int
     ) async throws -> [LogEntry] {
         let rows = try await database.query(
             """
-            SELECT \(raw: entryColumns) FROM participant p
-            JOIN thread t ON t.id = p.thread_id AND t.customer_id = \(customer) AND t.last_position > \(after)
-            JOIN entry e ON e.thread_id = t.id AND e.position > \(after) AND e.position <= \(upTo)
-            WHERE p.user_id = \(user)
-                AND (e.number IS NULL OR e.number >= p.joined_number)
-                AND (p.left_number IS NULL OR (e.number IS NOT NULL AND e.number <= p.left_number))
+            SELECT \(raw: entryColumns) FROM entry e
+            WHERE \(sql: Self.concerns(user, of: customer, after: after, upTo: upTo))
             ORDER BY e.position LIMIT \(limit)
-            """)
+            """, on: .reads)
         return try rows.map { try entry($0) }
     }
 }

@@ -9,6 +9,7 @@ extension Store {
             sqlite: schema1(blob: "blob", fill: { _ in "" })),
         clusterMigration,
         Migration(number: 3, name: "events", .expands, sql: eventSchema),
+        Migration(number: 4, name: "newest threads", .expands, sql: newestThreads),
         urgentMigration,
     ]
 
@@ -47,6 +48,14 @@ extension Store {
         #endif
     }
 }
+
+/// The inbox of who takes part in many threads walks the customer's threads from the newest. And whether a user is in a
+/// thread is one look-up in either of the indexes that can tell, so that no plan begins with all of a user's threads.
+private let newestThreads = """
+    CREATE INDEX thread_newest ON thread (customer_id, last_shown_position);
+    CREATE INDEX participant_user_thread ON participant (user_id, thread_id);
+    DROP INDEX participant_user
+    """
 
 /// Rows that change with every batch leave room on their page, so that updates stay on it (heap-only tuples).
 private func schema1(blob: String, fill: (Int) -> String) -> String {

@@ -41,7 +41,7 @@ extension Store {
             FROM app_user u JOIN customer c ON c.id = u.customer_id WHERE u.login = \(login)
             """
         if let customer { sql.append(" AND c.name = \(customer)") }
-        return try await database.query(sql + " LIMIT 2").map { row in
+        return try await database.query(sql + " LIMIT 2", on: .reads).map { row in
             Credentials(
                 user: try user(row), customerName: try row.string(4), passwordHash: Sealed(try row.string(5)),
                 isDisabled: try row.bool(6), lockedForMicroseconds: try row.int(7))
@@ -116,7 +116,7 @@ extension Store {
             JOIN customer c ON c.id = s.customer_id
             WHERE s.token_hash = \(tokenHash) AND s.revoked_at IS NULL AND u.disabled = 0
                 AND s.expires_at > \(.now) AND s.last_used_at > \(.now) - \(policy.idleMicroseconds)
-            """
+            """, on: .reads
         ).first
         guard let row else { return nil }
         let record = SessionRecord(

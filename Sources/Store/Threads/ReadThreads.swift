@@ -35,6 +35,8 @@ package struct InboxPage: Sendable {
 extension Store {
     /// How many participants an inbox line names.
     package static let inboxParticipants = 10
+    /// … of so many at most, so that a page costs no more than its threads are worth.
+    package static let inboxCandidates = 100
 
     /// The user's threads whose last visible entry lies before `before`, newest first, in one snapshot.
     package func inbox(
@@ -43,27 +45,26 @@ extension Store {
         try await database.read { session in
             let headRow = try session.run("SELECT epoch, head FROM log_head WHERE customer_id = \(customer)")[
                 0]
+            let walk = InboxWalk(session: session, user: user, customer: customer)
+            let found = try walk.newest(before: before ?? .max, limit: limit)
             let rows = try session.run(
                 """
                 SELECT \(raw: threadColumns), \(raw: entryColumns)
                 FROM participant p JOIN thread t ON t.id = p.thread_id AND t.customer_id = \(customer)
                 JOIN entry e ON e.customer_id = \(customer) AND e.position = t.last_shown_position
-                WHERE p.user_id = \(user) AND p.left_number IS NULL AND t.last_shown_position < \(before ?? .max)
-                ORDER BY t.last_shown_position DESC LIMIT \(limit + 1)
+                WHERE p.user_id = \(user) AND p.thread_id \(in: found.threads.map(\.rawValue))
+                ORDER BY t.last_shown_position DESC
                 """)
-            var threads: [ThreadView] = []
-            for row in rows.prefix(limit) {
+            var threads = try rows.map { row in
                 var view = try threadView(row)
                 view.last = try entry(row, from: threadColumnCount)
-                try addMembers(
-                    to: &view, session: session, limit: Self.inboxParticipants, includingLeft: false)
-                threads.append(view)
+                return view
             }
+            try addInboxMembers(to: &threads, session: session)
             try addUnreadUrgent(to: &threads, of: user, session: session)
-            let next = rows.count > limit ? threads.last?.last?.position : nil
             return InboxPage(
                 head: LogHead(epoch: try headRow.token(0), position: try headRow.int(1)), threads: threads,
-                next: next)
+                next: found.next)
         }
     }
 
@@ -81,7 +82,7 @@ extension Store {
             ).first
             guard let row else { return nil }
             var view = try threadView(row)
-            try addMembers(to: &view, session: session, limit: Int(Int32.max), includingLeft: true)
+            try addMembers(to: &view, session: session)
             view.last = try lastShown(of: view, at: customer, session: session)
             var views = [view]
             try addUnreadUrgent(to: &views, of: user, session: session)
@@ -145,7 +146,7 @@ extension Store {
             WHERE e.thread_id = \(thread) AND e.position > \(message.position)
                 AND e.kind = \(StoredContent.Kind.receipts.rawValue)
             ORDER BY e.position LIMIT \(Self.receiptsScanned)
-            """)
+            """, on: .reads)
         var delivered: [User.ID: Timestamp] = [:]
         var read: [User.ID: Timestamp] = [:]
         for row in rows {
@@ -245,26 +246,49 @@ private func lastShown(
     return try rows.first.map { try entry($0) }
 }
 
-/// Adds the participants in order of name; those who have left only when they are asked for.
-private func addMembers(
-    to view: inout ThreadView, session: any SQLSession, limit: Int, includingLeft: Bool
-) throws {
-    let present: SQL = includingLeft ? "" : " AND p.left_number IS NULL"
+/// Adds everybody who is or was in the thread, in order of name.
+private func addMembers(to view: inout ThreadView, session: any SQLSession) throws {
     let rows = try session.run(
         """
         SELECT u.id, u.customer_id, u.login, u.name,
             p.user_id, p.joined_number, p.left_number, p.delivered_number, p.read_number
         FROM participant p JOIN app_user u ON u.id = p.user_id
-        WHERE p.thread_id = \(view.thread.id)\(sql: present) ORDER BY u.name, u.id LIMIT \(limit)
+        WHERE p.thread_id = \(view.thread.id) ORDER BY u.name, u.id
         """)
     view.participants = try rows.map {
         ThreadMember(user: try user($0), place: try participant($0, from: 4))
     }
     view.participantCount = view.participants.count { $0.place.leftNumber == nil }
-    guard rows.count == limit else { return }
-    view.participantCount = Int(
-        try session.run(
-            """
-            SELECT count(*) FROM participant WHERE thread_id = \(view.thread.id) AND left_number IS NULL
-            """)[0].int(0))
+}
+
+/// Adds the first of those who take part, in order of name, to all threads of a page in one statement.
+///
+/// Of a thread with very many, the names are those of the first `inboxCandidates` by id.
+private func addInboxMembers(to views: inout [ThreadView], session: any SQLSession) throws {
+    guard !views.isEmpty else { return }
+    let rows = try session.run(
+        """
+        SELECT u.id, u.customer_id, u.login, u.name,
+            m.user_id, m.joined_number, m.left_number, m.delivered_number, m.read_number, m.thread_id, m.present
+        FROM (
+            SELECT user_id, joined_number, left_number, delivered_number, read_number, thread_id,
+                row_number() OVER (PARTITION BY thread_id ORDER BY user_id) AS place,
+                count(*) OVER (PARTITION BY thread_id) AS present
+            FROM participant
+            WHERE thread_id \(in: views.map(\.thread.id.rawValue)) AND left_number IS NULL
+        ) m JOIN app_user u ON u.id = m.user_id
+        WHERE m.place <= \(Store.inboxCandidates) ORDER BY u.name, u.id
+        """)
+    var members: [MessageThread.ID: (named: [ThreadMember], count: Int)] = [:]
+    for row in rows {
+        let thread: MessageThread.ID = try row.id(9)
+        let count = Int(try row.int(10))
+        members[thread, default: ([], count)].named.append(
+            ThreadMember(user: try user(row), place: try participant(row, from: 4)))
+    }
+    for index in views.indices {
+        guard let found = members[views[index].thread.id] else { continue }
+        views[index].participants = Array(found.named.prefix(Store.inboxParticipants))
+        views[index].participantCount = found.count
+    }
 }

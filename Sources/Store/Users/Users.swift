@@ -73,7 +73,7 @@ extension Store {
             WHERE customer_id = \(customer) AND disabled = 0
                 AND (lower(name) LIKE \(pattern) ESCAPE '!' OR lower(login) LIKE \(pattern) ESCAPE '!')
             ORDER BY name, id LIMIT \(limit)
-            """)
+            """, on: .reads)
         return try rows.map(user)
     }
 

@@ -51,6 +51,8 @@ struct ErrorAnswers: RouterMiddleware {
     typealias Context = WebContext
 
     let metrics: WebMetrics
+    /// How long a refusal for too many requests is held back at most.
+    let hold: Duration
 
     func handle(
         _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
@@ -62,6 +64,12 @@ struct ErrorAnswers: RouterMiddleware {
         } catch let error as HTTPParserError {
             throw error
         } catch {
+            // Whoever asks again at once instead of waiting would take turns from those who do not.
+            if let refusal = error as? Refusal, refusal.code == .tooManyRequests {
+                // Ends early only when the client or this server goes.
+                try? await Task.sleep(
+                    for: min(hold, .milliseconds(refusal.retryAfterMilliseconds ?? Int.max / 1_000_000)))
+            }
             response = answer(error, to: request, context)
         }
         metrics.answered(status: response.status.code)

@@ -9,6 +9,7 @@ final class LiveHub: LinkPoolEvents {
     let limits: WebServiceLimits
     let messageLimits = MessageLimits()
     let metrics: WebMetrics
+    let polls: LongPolls
     private let mailboxes: [LiveMailbox]
     private let indexOfLoop: [ObjectIdentifier: Int]
     /// On which event loop a session lives. A session that is not here yet is looked for on all of them.
@@ -20,6 +21,7 @@ final class LiveHub: LinkPoolEvents {
     init(group: any EventLoopGroup, limits: WebServiceLimits, metrics: WebMetrics) {
         self.limits = limits
         self.metrics = metrics
+        polls = LongPolls(.init(limits))
         var mailboxes: [LiveMailbox] = []
         var indexOfLoop: [ObjectIdentifier: Int] = [:]
         for eventLoop in group.makeIterator() {
@@ -53,7 +55,7 @@ final class LiveHub: LinkPoolEvents {
                     let route = LiveDelivery.Route(session: session, item: Int32(index))
                     if let home = homes[session] {
                         routes[home].append(route)
-                    } else {
+                    } else if !polls.wake(session) {
                         for home in routes.indices { routes[home].append(route) }
                     }
                 }

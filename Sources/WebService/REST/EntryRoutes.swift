@@ -7,7 +7,7 @@ import ServiceLink
 struct EntryRoutes: Sendable {
     let calls: ServiceCalls
     let limits: WebServiceLimits
-    let polls: Turnstile
+    let polls: LongPolls
 
     /// How many entries one answer holds at most.
     private static let pageLimit: UInt32 = 500
@@ -22,24 +22,25 @@ struct EntryRoutes: Sendable {
         read.limit = Self.pageLimit
         let first = try await calls.readLog(read, token)
         guard read.hasCursor_p, wait > 0, first.isQuiet else { return try .json(LogPageBody(first)) }
+        let cursor = first.cursor
         let query = read
-        let page = try await polls.pass {
-            try await next(after: first, query, token, until: .now + .seconds(wait))
+        let page = try await polls.waiting(token, from: cursor, on: calls.pool) { poll in
+            try await next(after: first, query, token, poll, until: .now + .seconds(wait))
         }
         return try .json(LogPageBody(page))
     }
 
-    /// Looks again and again until there is something, the time is over, or this server goes.
+    /// Waits until the servers' feed has something, the time is over, or this server goes; and looks what it is.
     private func next(
-        after first: LinkLogPage, _ query: LinkReadLog, _ token: SessionToken,
+        after first: LinkLogPage, _ query: LinkReadLog, _ token: SessionToken, _ poll: LongPoll,
         until end: ContinuousClock.Instant
     ) async throws -> LinkLogPage {
         var page = first
         var query = query
-        while page.isQuiet, !Task.isShuttingDownGracefully {
+        while page.isQuiet, !Task.isShuttingDownGracefully, !Task.isCancelled {
             let left = end - .now
             guard left > .zero else { break }
-            try await Task.sleep(for: min(left, limits.longPollPace))
+            try await poll.sleep(for: left)
             query.cursor = page.cursor
             page = try await calls.readLog(query, token)
         }

@@ -7,9 +7,9 @@ struct Routes {
     let router: Router<WebContext>
     private(set) var operations: Set<ServiceAPI.Operation> = []
 
-    init(metrics: WebMetrics) {
+    init(metrics: WebMetrics, refusalHold: Duration) {
         router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: ErrorAnswers(metrics: metrics))
+        router.add(middleware: ErrorAnswers(metrics: metrics, hold: refusalHold))
     }
 
     mutating func on(_ operation: ServiceAPI.Operation, _ handler: @escaping Handler) {

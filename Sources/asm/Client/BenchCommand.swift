@@ -18,7 +18,7 @@ struct BenchCommand: AsyncParsableCommand {
             Example: asm bench messages --web http://localhost:8080 --customer bench --password-file FILE \
             --users 200 --max --token-cache tokens
             """,
-        subcommands: [Messages.self, Groups.self, Connections.self, LogIns.self])
+        subcommands: [Messages.self, Groups.self, Connections.self, LogIns.self, Fairness.self])
 
     /// What every load needs.
     struct Options: ParsableArguments {

@@ -1,0 +1,68 @@
+import Domain
+import ServiceLink
+import Store
+
+/// How a request finds out whose it is, and gets its turn.
+extension RequestRouter {
+    /// How long a request may wait for its turn before it is refused; its caller asks for longer.
+    static let turnWithin = Duration.seconds(2)
+
+    func admit(_ request: LinkRequest, _ reply: ReplyAddress) {
+        switch request.body {
+        case .logIn(let attempt):
+            inTask(reply) { [self] in reply.answer(.loggedIn(try await logIn(attempt))) }
+        case .reportCertificate(let report):
+            inTask(reply) { [self] in reply.answer(try await certificates.answer(report)) }
+        default:
+            if let caller = knownCaller(request, reply.connection) {
+                return admit(request, caller, reply)
+            }
+            inTask(reply) { [self] in
+                guard !request.token.isEmpty else { throw SessionDirectory.unauthenticated }
+                admit(request, try await authenticate(Array(request.token)), reply)
+            }
+        }
+    }
+
+    /// The caller's session without a question to the database: that of the live session it names, or of its token.
+    private func knownCaller(_ request: LinkRequest, _ connection: LinkConnection) -> SessionRecord? {
+        if request.session != 0, let record = live(request.session, on: connection)?.record { return record }
+        return request.token.isEmpty ? nil : authenticate.directory.cached(Array(request.token))
+    }
+
+    private func admit(_ request: LinkRequest, _ caller: SessionRecord, _ reply: ReplyAddress) {
+        let log = { [logs] in logs.log(of: caller.user.customer) }
+        switch request.body {
+        case .sendMessage(let message):
+            guard let draft = draft(message, from: caller, reply: reply) else { return }
+            log().appender.append(draft, from: nil, reply: reply)
+        case .markReceipt(let receipt):
+            if let refusal = admission.send(by: caller.user.id) { return reply.refuse(refusal) }
+            log().appender.mark(NewReceipt(receipt, by: caller.user), origin: nil)
+            reply.answer(.done(LinkDone()))
+        default:
+            let came = ContinuousClock.now
+            let refusal = admission.submit(Admission.Kind(of: request), of: caller) { [self] in
+                await refusing(reply) {
+                    guard .now < came + Self.turnWithin else { throw Self.waitedTooLong }
+                    reply.answer(try await answer(request, caller))
+                }
+            }
+            if let refusal { reply.refuse(refusal) }
+        }
+    }
+
+    private static let waitedTooLong = Refusal(
+        .tooManyRequests, "This server is busy; try again.", retryAfterMilliseconds: 1_000)
+}
+
+extension Admission.Kind {
+    fileprivate init(of request: LinkRequest) {
+        self =
+            switch request.body {
+            case .createThread: .newThread
+            case .addParticipants, .leaveThread, .recallMessage, .logOut: .change
+            default: .read
+            }
+    }
+}
