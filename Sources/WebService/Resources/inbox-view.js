@@ -46,7 +46,7 @@ export class InboxView {
       this.#fill(row, thread);
       if (list.children[index] !== row) this.#move(row, index);
     });
-    byId("inbox-empty").hidden = !this.store.ready || threads.length > 0;
+    byId("inbox-empty").hidden = !this.store.ready || threads.length > 0 || this.store.next !== undefined;
     byId("inbox-more").hidden = this.store.next === undefined;
     const { count, more } = this.store.unreadThreads();
     document.title = count > 0 ? `(${count}${more ? "+" : ""}) Messages` : "Messages";

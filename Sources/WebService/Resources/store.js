@@ -9,6 +9,8 @@ const pageLimit = 100;
 /** Most pages fetched to close a hole or to catch up before starting again from the newest. */
 const catchUpPages = 20;
 const catchUpLimit = 500;
+/** How many rows of the inbox are shown at first, and with each wish to see older ones. */
+const rowsAtOnce = 50;
 /** How many rows are loaded again at once, and how often at most: further ones are loaded when they are asked for. */
 const reloadLimit = 200;
 const reloadPages = 25;
@@ -45,6 +47,7 @@ export class Store extends EventTarget {
   async loadInbox() {
     const page = await this.#api.inbox();
     this.#takeInboxPage(page);
+    await this.#loadRows(rowsAtOnce - page.threads.length);
     this.#epoch = epochOf(page.cursor);
     this.ready = true;
     this.#changed("inbox");
@@ -52,9 +55,17 @@ export class Store extends EventTarget {
   }
 
   async loadMoreInbox() {
-    if (this.next === undefined) return;
-    this.#takeInboxPage(await this.#api.inbox(this.next));
+    await this.#loadRows(rowsAtOnce);
     this.#changed("inbox");
+  }
+
+  /** Loads about so many older rows: a page may hold few, or none, though others follow. */
+  async #loadRows(wanted) {
+    for (let pages = 0; wanted > 0 && this.next !== undefined && pages < reloadPages; pages += 1) {
+      const page = await this.#api.inbox(this.next);
+      this.#takeInboxPage(page);
+      wanted -= page.threads.length;
+    }
   }
 
   #takeInboxPage(page) {
