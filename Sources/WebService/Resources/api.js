@@ -3,7 +3,7 @@
 import { uuid7 } from "./uuid.js";
 
 const requestLimitMilliseconds = 15_000;
-/** How often a request with unknown outcome is repeated; with the same client id this cannot happen twice. */
+/** How often a request is repeated that was not accepted or whose outcome is unknown; with the same client id this cannot happen twice. */
 const repeatLimit = 4;
 const repeatPauseMilliseconds = 400;
 
@@ -73,13 +73,14 @@ export class API {
     return this.request("POST", `/v1/threads/${id}/leave`, { clientId: uuid7() });
   }
 
-  /** One request; repeated with the same body while the outcome is unknown, unless `once`. */
+  /** One request; repeated with the same body while it was not accepted or the outcome is unknown, unless `once`. */
   async request(method, path, body, { once = false } = {}) {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.attempt(method, path, body);
       } catch (error) {
-        if (once || error.code !== "unavailable" || attempt >= repeatLimit) throw error;
+        const canRepeat = error.code === "unavailable" || error.code === "too-many-requests";
+        if (once || !canRepeat || attempt >= repeatLimit) throw error;
         const pause = error.retryAfterMs ?? repeatPauseMilliseconds * 2 ** attempt * Math.random();
         await new Promise((resolve) => setTimeout(resolve, Math.min(pause, 5_000)));
       }
