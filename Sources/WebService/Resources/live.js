@@ -15,11 +15,18 @@ export function backoff(attempt, random = Math.random()) {
   return random * Math.min(backoffMostMilliseconds, backoffFirstMilliseconds * 2 ** attempt);
 }
 
+/** Which log a cursor belongs to; it changes when the database has lost entries. */
+export function epochOf(cursor) {
+  return cursor?.split(".")[0];
+}
+
 export class Live extends EventTarget {
   /** "idle" → "connecting" → "live" → "waiting" → "connecting" …; "ended" after `bye unauthenticated`. */
   state = "idle";
   /** How far this page has followed the log. */
   cursor = undefined;
+  /** Whether this connection follows another log than the one before. */
+  isOtherLog = false;
 
   #token;
   #socket = null;
@@ -92,6 +99,7 @@ export class Live extends EventTarget {
     switch (frame.kind) {
       case "welcome":
         this.#attempts = 0;
+        this.isOtherLog = epochOf(frame.cursor) !== epochOf(this.cursor);
         this.#enter("live");
         this.#watchSilence();
         break;

@@ -15,8 +15,16 @@ export class Receipts {
   constructor(live) {
     this.#live = live;
     live.addEventListener("state", () => {
-      if (live.state === "live") this.#repeat();
+      if (live.state !== "live") return;
+      if (live.isOtherLog) this.forget();
+      else this.#repeat();
     });
+  }
+
+  /** The log is another one: the same numbers would speak of messages that nobody has seen. */
+  forget() {
+    this.#states.clear();
+    this.#dirty.clear();
   }
 
   delivered(thread, number) {

@@ -3,6 +3,7 @@
 // Events: "changed" (detail: a Set of thread ids; "inbox" when the list itself changed), "arrived" (detail: an array of
 // {thread, entry} written by others, as they come).
 
+import { epochOf } from "./live.js";
 import { Thread } from "./thread.js";
 
 const pageLimit = 100;
@@ -181,6 +182,7 @@ export class Store extends EventTarget {
   async resync(openThread, cursor) {
     const isOtherLog = epochOf(cursor) !== this.#epoch;
     this.#epoch = epochOf(cursor);
+    if (isOtherLog) this.#receipts.forget();
     for (const thread of this.threads.values()) {
       thread.detailed = false;
       if (isOtherLog) thread.reset();
@@ -330,9 +332,4 @@ export class Store extends EventTarget {
     for (const id of ids) this.#settleDoubt(this.threads.get(id));
     if (ids.length > 0) this.dispatchEvent(new CustomEvent("changed", { detail: new Set(ids) }));
   }
-}
-
-/** Which log a cursor belongs to; it changes when the database was restored. */
-function epochOf(cursor) {
-  return cursor?.split(".")[0];
 }
