@@ -6,6 +6,15 @@ import Store
 extension RequestRouter {
     /// How long a request may wait for its turn before it is refused; its caller asks for longer.
     static let turnWithin = Duration.seconds(2)
+    /// A place is kept until less than this is on its way to the caller's process, or for a while: whose answers are read
+    /// slowly waits for them himself, and does not fill the connection that carries others' answers.
+    static let answerBytes = 1 << 20
+    /// How long at most, since a process that stands still must not hold up those of other processes …
+    static let answerWithin = Duration.milliseconds(200)
+    /// … and how often it is looked.
+    static let answerPace = Duration.milliseconds(5)
+    /// With so much on its way, reads of that process are refused.
+    static let cloggedBytes = 16 << 20
 
     func admit(_ request: LinkRequest, _ reply: ReplyAddress) {
         switch request.body {
@@ -44,11 +53,22 @@ extension RequestRouter {
             let came = ContinuousClock.now
             let refusal = admission.submit(Admission.Kind(of: request), of: caller) { [self] in
                 await refusing(reply) {
-                    guard .now < came + Self.turnWithin else { throw Self.waitedTooLong }
+                    guard .now < came + Self.turnWithin, reply.connection.waitingBytes < Self.cloggedBytes
+                    else { throw Self.waitedTooLong }
                     reply.answer(try await answer(request, caller))
                 }
+                await Self.untilTaken(by: reply.connection)
             }
             if let refusal { reply.refuse(refusal) }
+        }
+    }
+
+    /// Waits until the process at the other end has taken most of its answers, within bounds.
+    static func untilTaken(by connection: LinkConnection) async {
+        let end = ContinuousClock.now + answerWithin
+        while connection.waitingBytes >= answerBytes, .now < end, !Task.isCancelled {
+            // Ends early only at shutdown.
+            try? await Task.sleep(for: answerPace)
         }
     }
 

@@ -32,6 +32,7 @@ extension CustomerFeed {
         let user = record.user.id
         let upTo = position
         let isTaken = catchUps.submit(.init(record)) { [self] in
+            await RequestRouter.untilTaken(by: session.connection)
             do {
                 var missed = having
                 var from = after

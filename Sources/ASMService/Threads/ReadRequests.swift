@@ -8,8 +8,8 @@ extension RequestRouter {
     static let inboxLimit = 200
     static let historyLimit = 500
     static let usersLimit = 200
-    /// A page of entries ends earlier when its texts would not fit a frame of the link.
-    static let pageBytes = 8 << 20
+    /// A page of entries ends earlier when its texts are longer: it shares the link with everybody's answers.
+    static let pageBytes = 256 << 10
 
     /// As many entries from the start as make a page, at least one.
     static func fitting(_ entries: some Sequence<LogEntry>) -> [LogEntry] {

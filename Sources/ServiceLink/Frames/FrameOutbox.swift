@@ -22,6 +22,9 @@ final class FrameOutbox: Sendable {
         self.limitBytes = limitBytes
     }
 
+    /// What is on its way to the peer and not yet taken by the system.
+    var waitingBytes: Int { state.withLock { $0.buffer.readableBytes + $0.writtenBytes } }
+
     /// Appends frames in order; closes the channel when more would wait than is allowed.
     func append(_ frames: some Collection<EncodedFrame>) {
         let step = state.withLock { state -> Step in

@@ -60,6 +60,9 @@ package final class LinkConnection: Sendable, Identifiable {
         outbox.append(encoded)
     }
 
+    /// What is on its way to the client and has not been taken by the system.
+    package var waitingBytes: Int { outbox.waitingBytes }
+
     /// Closes the connection once what was sent is written; its client goes on with another server.
     package func close() { outbox.close() }
 
