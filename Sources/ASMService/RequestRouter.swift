@@ -49,8 +49,11 @@ final class RequestRouter: LinkService {
             let reply = ReplyAddress(connection: connection, request: request.id)
             switch request.body {
             case .getStatus: reply.answer(.status(status))
-            case .detach: detach(request.session, from: connection)
-            case .getCluster: inTask(reply) { [self] in reply.answer(.cluster(try await cluster())) }
+            case .detach:
+                detach(request.session, from: connection)
+                reply.answer(.done(LinkDone()))
+            case .getCluster:
+                inTask(reply) { [self] in reply.answer(.cluster(try await cluster(for: connection.peer))) }
             case _ where refusal != nil: reply.refuse(refusal ?? SessionDirectory.unauthenticated)
             case .sendMessage(let message) where request.session != 0:
                 send(message, session: request.session, reply: reply)
@@ -104,7 +107,8 @@ extension RequestRouter {
         }
         return NewMessage(
             thread: .init(rawValue: message.thread), author: record.user.id, device: record.device.id,
-            clientID: message.clientID, priority: Priority(rawValue: Int(message.priority)) ?? .normal,
+            clientID: message.clientID,
+            priority: Priority(rawValue: Int(clamping: message.priority)) ?? .normal,
             text: message.text)
     }
 
@@ -182,7 +186,9 @@ extension RequestRouter {
         _ request: LinkRequest, _ reply: ReplyAddress
     ) async throws -> LinkResponse.OneOf_Body? {
         if case .logIn(let attempt) = request.body { return .loggedIn(try await logIn(attempt)) }
-        if case .reportCertificate(let report) = request.body { return try await certificates.answer(report) }
+        if case .reportCertificate(let report) = request.body {
+            return try await certificates.answer(report, from: reply.connection.peer)
+        }
         let caller = try await caller(request, reply.connection)
         switch request.body {
         case .sendMessage(let message):

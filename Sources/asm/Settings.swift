@@ -78,7 +78,7 @@ struct Settings {
             let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("log.level is '\(text)'; expected one of \(levels).")
         }
-        var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: label) { StreamLogHandler(label: $0, stream: LogLines()) }
         logger.logLevel = level
         return logger
     }

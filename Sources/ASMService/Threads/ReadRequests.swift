@@ -29,7 +29,7 @@ extension RequestRouter {
         case .getInbox(let wish):
             let page = try await store.inbox(
                 of: user, at: customer, before: wish.before == 0 ? nil : wish.before,
-                limit: min(max(Int(wish.limit), 1), Self.inboxLimit))
+                limit: wish.limit.page(atMost: Self.inboxLimit))
             return .inbox(LinkInbox(page))
         case .getThread(let wish):
             let view = try await store.thread(.init(rawValue: wish.thread), for: user, at: customer)
@@ -40,7 +40,7 @@ extension RequestRouter {
                 wish.forward ? .after(wish.after) : .before(wish.before == 0 ? nil : wish.before)
             let found = try await store.history(
                 of: .init(rawValue: wish.thread), for: user, at: customer, page: page,
-                limit: min(max(Int(wish.limit), 1), Self.historyLimit))
+                limit: wish.limit.page(atMost: Self.historyLimit))
             guard let found else { throw AppendRefusal.notFound }
             var history = LinkHistory()
             let kept =
@@ -66,7 +66,7 @@ extension RequestRouter {
     private func findUsers(_ wish: LinkFindUsers, _ customer: Customer.ID) async throws -> LinkUsers {
         // Nobody has a name with a NUL, and PostgreSQL's text cannot hold one.
         guard !wish.search.holdsNUL, !wish.logins.contains(where: \.holdsNUL) else { return LinkUsers() }
-        let limit = min(max(Int(wish.limit), 1), Self.usersLimit)
+        let limit = wish.limit.page(atMost: Self.usersLimit)
         let found =
             wish.logins.isEmpty
             ? try await store.users(of: customer, containing: wish.search, limit: limit)
@@ -92,8 +92,8 @@ extension RequestRouter {
             limit: CustomerFeed.catchUpEntries + 1)
         page.resync = entries.count > CustomerFeed.catchUpEntries
         guard !page.resync else { return page }
-        let limit = wish.limit == 0 ? CustomerFeed.catchUpEntries : Int(wish.limit)
-        let kept = Self.fitting(entries.prefix(min(limit, CustomerFeed.catchUpEntries)))
+        let most = CustomerFeed.catchUpEntries
+        let kept = Self.fitting(entries.prefix(wish.limit == 0 ? most : wish.limit.page(atMost: most)))
         if kept.count < entries.count, let last = kept.last {
             page.cursor = LogCursor(epoch: head.epoch, position: last.position)
         }

@@ -145,7 +145,7 @@ struct ThreadBody<ParticipantBody: Encodable>: Encodable {
         (lastNumber, lastPosition) = (head.lastNumber, head.lastPosition)
         (unread, delivered, read) = (thread.unread, thread.delivered, thread.read)
         participants = thread.participants.map(participant)
-        participantCount = max(Int(thread.participantCount), thread.participants.count)
+        participantCount = max(Int(clamping: thread.participantCount), thread.participants.count)
         last = thread.hasLast ? EntryBody(LogEntry(thread.last)) : nil
     }
 }
