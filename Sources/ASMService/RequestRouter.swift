@@ -51,8 +51,11 @@ final class RequestRouter: LinkService {
             let reply = ReplyAddress(connection: connection, request: request.id)
             switch request.body {
             case .getStatus: reply.answer(.status(status))
-            case .detach: detach(request.session, from: connection)
-            case .getCluster: inTask(reply) { [self] in reply.answer(.cluster(try await cluster())) }
+            case .detach:
+                detach(request.session, from: connection)
+                reply.answer(.done(LinkDone()))
+            case .getCluster:
+                inTask(reply) { [self] in reply.answer(.cluster(try await cluster(for: connection.peer))) }
             case _ where refusal != nil: reply.refuse(refusal ?? SessionDirectory.unauthenticated)
             case .sendMessage(let message) where request.session != 0:
                 send(message, session: request.session, reply: reply)
@@ -110,7 +113,8 @@ extension RequestRouter {
         }
         return NewMessage(
             thread: .init(rawValue: message.thread), author: record.user.id, device: record.device.id,
-            clientID: message.clientID, priority: Priority(rawValue: Int(message.priority)) ?? .normal,
+            clientID: message.clientID,
+            priority: Priority(rawValue: Int(clamping: message.priority)) ?? .normal,
             text: message.text)
     }
 

@@ -2,6 +2,9 @@
 package struct Timestamp: Hashable, Sendable, Comparable {
     package let microseconds: Int64
 
+    /// The microseconds from 1970 to the end of the year 9999: what a time that somebody tells can be.
+    package static let range: ClosedRange<Int64> = 0...253_402_300_799_999_999
+
     package init(microseconds: Int64) { self.microseconds = microseconds }
 
     /// The same moment in whole milliseconds, the unit of the client protocol.

@@ -8,10 +8,16 @@ package struct LinkLimits: Sendable, Hashable {
     package var frameBytes = 16 << 20
     /// What may wait for the peer on one connection; beyond it the connection is closed.
     package var outgoingBytes = 64 << 20
-    /// How long the peer has for its first frame.
+    /// The longest first frame: who has not said hello yet is taken no memory for.
+    package var helloBytes = 4 << 10
+    /// How long the peer has from the connection's begin to the end of its first frame, whatever it sends meanwhile.
     package var helloWithin: Duration = .seconds(1)
 
     // Server
+    /// Connections at one time: each process of the web tier has one.
+    package var connections = 256
+    /// … and from one address, behind which there may be several processes.
+    package var connectionsPerAddress = 64
     /// A connection that brought nothing (not even a ping) for so long is closed.
     package var silence: Duration = .seconds(10)
     /// How long a stopping server waits for its clients to move and for what is in flight.

@@ -14,6 +14,8 @@ package struct CertificateDetails: Hashable, Sendable {
     /// The host names and addresses it is for.
     package let names: [String]
     package let uses: [Use]
+    /// What its holder may be on the service link.
+    package let roles: Set<CertificateRole>
     package let notBefore: Date
     package let notAfter: Date
     /// SHA-256 over the whole certificate, in lower-case hexadecimal.
@@ -32,22 +34,28 @@ package struct CertificateDetails: Hashable, Sendable {
         fingerprint = SHA256.hash(data: der).map { byte in
             String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
         }.joined()
+        let alternatives = try certificate.extensions.subjectAlternativeNames
         names =
-            try certificate.extensions.subjectAlternativeNames?.compactMap { name in
+            alternatives?.compactMap { name in
                 switch name {
                 case .dnsName(let name): name
                 case .ipAddress(let address): IPAddress(bytes: Array(address.bytes))?.text
                 default: nil
                 }
             } ?? []
+        let links = alternatives?.compactMap { name in
+            if case .uniformResourceIdentifier(let link) = name { link } else { nil }
+        }
         if case .isCertificateAuthority = try certificate.extensions.basicConstraints {
-            uses = [.authority]
+            (uses, roles) = ([.authority], [])
         } else if let usage = try certificate.extensions.extendedKeyUsage {
             let pairs: [(Use, ExtendedKeyUsage.Usage)] = [(.server, .serverAuth), (.client, .clientAuth)]
             uses = pairs.filter { usage.contains($0.1) || usage.contains(.any) }.map(\.0)
+            roles = CertificateRole.named(by: links ?? [], uses: uses)
         } else {
-            // A certificate that names no use is for any.
+            // A certificate that names no use is for any; a role has to be named.
             uses = [.server, .client]
+            roles = CertificateRole.named(by: links ?? [], uses: nil)
         }
     }
 

@@ -59,6 +59,7 @@ struct CertificatesCommand: AsyncParsableCommand {
                 what stands in the Server lists.
                 Example: asm certificates issue asm1 --host 10.0.0.11 --host asm1.example --dir /srv/asm-ca
                 Example: asm certificates issue web1 --role web --dir /srv/asm-ca
+                Example: asm certificates issue admin1 --role admin --dir /srv/asm-ca
                 """)
 
         @Argument(help: "What the certificate and its files are called.")
@@ -75,8 +76,8 @@ struct CertificatesCommand: AsyncParsableCommand {
 
         @Option(
             help: """
-                service: both ends of the service link (an ASM Service). web: its calling end only (a Web Service, an \
-                Admin Web). https: what apps and browsers see.
+                service: both ends of the service link (an ASM Service). web: its calling end only (a Web Service). \
+                admin: the same for an Admin Web. https: what apps and browsers see.
                 """)
         var role = CertificateWish.Role.service
 
@@ -115,7 +116,7 @@ struct CertificatesCommand: AsyncParsableCommand {
                 text:
                     """
                     \(folder)/\(name).pem and \(folder)/\(name).key: for \(issued.details.names.joined(separator: ", ")), \
-                    as \(use), until \(issued.details.notAfter.utc).
+                    as \(use), for the role \(issued.details.roles.text), until \(issued.details.notAfter.utc).
                     """)
         }
     }
@@ -146,6 +147,7 @@ struct CertificatesCommand: AsyncParsableCommand {
                               Issuer:      \(details.issuer)
                               Names:       \(details.names.isEmpty ? "none" : details.names.joined(separator: ", "))
                               For use as:  \(details.uses.map(\.rawValue).joined(separator: ", "))
+                              Role:        \(details.uses == [.authority] ? "authority" : details.roles.text)
                               Valid:       \(details.notBefore.utc) to \(details.notAfter.utc)
                               SHA-256:     \(details.colonFingerprint)
                               Days left:   \(details.notAfter <= now ? "none, it has expired" : "\(left)")

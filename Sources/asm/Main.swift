@@ -29,6 +29,11 @@ struct ASM: AsyncParsableCommand {
             ListenCommand.self, BenchCommand.self, DrillCommand.self, WatchCommand.self, SettingsCommand.self,
         ])
 
+    static func main() async {
+        CrashTrace.arm()
+        await main(nil)
+    }
+
     #if FAILPOINTS
         /// Arms what tests want to happen; the same for every command.
         func validate() throws {

@@ -10,6 +10,7 @@ import Store
 import Synchronization
 import TestSupport
 import Testing
+import TransportSecurity
 
 /// ASM Services of one customer's database, started on free ports, and the web processes that use them.
 final class ServiceUnderTest: Sendable {
@@ -58,12 +59,14 @@ final class ServiceUnderTest: Sendable {
     /// Starts a service; on the tests' own database unless another connection to it is given.
     func server(
         on database: (any SQLDatabase)? = nil, registeredAs name: String = "\(Token128.random())",
-        sessions: SessionPolicy = SessionPolicy(), admission: AdmissionLimits = AdmissionLimits()
+        sessions: SessionPolicy = SessionPolicy(), admission: AdmissionLimits = AdmissionLimits(),
+        security: SecurityFiles? = nil
     ) async throws -> Server {
         var configuration = ASMServiceConfiguration(
             listen: BindAddress(host: "127.0.0.1", port: 0), name: name, software: "test")
         configuration.sessions = sessions
         configuration.admission = admission
+        configuration.linkSecurity = security
         configuration.takesOver = true
         let service = try ASMService(
             configuration: configuration, store: database.map(Store.init) ?? store,
@@ -76,8 +79,10 @@ final class ServiceUnderTest: Sendable {
     }
 
     /// Starts a web process that uses these servers.
-    func web(_ servers: Server..., limits: LinkLimits = LinkLimits()) throws -> WebProcess {
-        let web = try WebProcess(ServerList(servers.map(\.address)), limits)
+    func web(
+        _ servers: Server..., limits: LinkLimits = LinkLimits(), security: SecurityFiles? = nil
+    ) throws -> WebProcess {
+        let web = try WebProcess(ServerList(servers.map(\.address)), limits, security)
         running.withLock { $0.webs.append(web) }
         return web
     }

@@ -5,6 +5,7 @@ import ServiceLink
 import SwiftProtobuf
 import TestSupport
 import Testing
+import TransportSecurity
 
 /// A process that uses the service link as a Web Service does, and keeps what is delivered to its sessions.
 final class WebProcess: Sendable {
@@ -27,10 +28,11 @@ final class WebProcess: Sendable {
         }
     }
 
-    init(_ servers: ServerList, _ limits: LinkLimits) throws {
+    init(_ servers: ServerList, _ limits: LinkLimits, _ security: SecurityFiles? = nil) throws {
         delivered = Delivered()
         pool = LinkPool(
-            servers: servers, name: "test", software: "test", limits: limits, events: delivered,
+            servers: servers, name: "test", software: "test", limits: limits, security: security,
+            events: delivered,
             group: group, logger: quietLogger)
         pool.start()
     }

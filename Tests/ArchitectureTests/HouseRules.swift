@@ -1,6 +1,6 @@
 extension HouseRule {
     /// All rules. A new one needs examples that break it and examples that keep it.
-    static let all = safety + shape + words
+    static let all = safety + shape + words + link
 
     private static let safety: [HouseRule] = [
         HouseRule(

@@ -21,7 +21,9 @@ extension RequestRouter {
         case .logIn(let attempt):
             inTask(reply) { [self] in reply.answer(.loggedIn(try await logIn(attempt))) }
         case .reportCertificate(let report):
-            inTask(reply) { [self] in reply.answer(try await certificates.answer(report)) }
+            inTask(reply) { [self] in
+                reply.answer(try await certificates.answer(report, from: reply.connection.peer))
+            }
         default:
             if let caller = knownCaller(request, reply.connection) {
                 return admit(request, caller, reply)

@@ -14,6 +14,7 @@ struct CertificateEvents: Sendable {
 
     let store: Store
     var clock: @Sendable () -> Date = { Date() }
+    let quota = ReportQuota()
 
     /// Watches this server's own certificates.
     func watch(_ security: SecurityFiles, of component: String) -> CertificateExpiry {
@@ -31,23 +32,42 @@ struct CertificateEvents: Sendable {
     }
 
     /// Answers a report of the web tier, which has no database of its own.
-    func answer(_ report: LinkReportCertificate) async throws -> LinkResponse.OneOf_Body {
+    ///
+    /// A process reports the certificate of this very connection, and what is told is what this server sees of it. What
+    /// no server sees is the certificate for browsers: of those a process may report a few a day, so that nobody floods
+    /// administrators with what he has made up.
+    func answer(_ report: LinkReportCertificate, from peer: LinkPeer) async throws -> LinkResponse.OneOf_Body
+    {
         guard report.fingerprint.utf8.count == Self.fingerprintDigits,
             report.fingerprint.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }),
             report.subject.utf8.count <= Self.textBytes, report.component.utf8.count <= Self.textBytes,
-            !report.subject.holdsControls, !report.component.holdsControls,
-            abs(report.notAfter) < 1 << 40
+            !report.subject.holdsControls, !report.component.holdsControls
         else {
             throw Refusal(.badRequest, "This is no report of a certificate.")
         }
-        let notAfter = Date(timeIntervalSince1970: TimeInterval(report.notAfter))
-        if let days = CertificateExpiry.threshold(notAfter: notAfter, now: clock()) {
-            try await raise(
-                subject: report.subject, fingerprint: report.fingerprint, notAfter: notAfter, days: days,
-                component: report.component)
+        let own = peer.certificate.flatMap { $0.fingerprint == report.fingerprint ? $0 : nil }
+        let subject = own.map { String($0.subject.prefix(Self.subjectCharacters)) } ?? report.subject
+        let notAfter = own?.notAfter ?? Date(timeIntervalSince1970: TimeInterval(report.notAfter))
+        guard let days = CertificateExpiry.threshold(notAfter: notAfter, now: clock()) else {
+            return .done(LinkDone())
         }
+        if own == nil {
+            let reporter = peer.certificate?.fingerprint ?? peer.address
+            guard quota.allows(report.fingerprint, from: reporter, at: .now) else {
+                throw Refusal(
+                    .tooManyRequests,
+                    "This process has reported \(ReportQuota.perDay) certificates that are not its connection's today.",
+                    retryAfterMilliseconds: 3_600_000)
+            }
+        }
+        try await raise(
+            subject: subject, fingerprint: report.fingerprint, notAfter: notAfter, days: days,
+            component: report.component)
         return .done(LinkDone())
     }
+
+    /// So that a subject fits whatever its characters are.
+    private static let subjectCharacters = 50
 
     private func raise(
         subject: String, fingerprint: String, notAfter: Date, days: Int, component: String

@@ -1,10 +1,18 @@
 import Domain
 import ServiceLink
 import Store
+import TransportSecurity
 
 extension RequestRouter {
-    /// All servers and the state of replication, as Admin Web shows them.
-    func cluster() async throws -> LinkCluster {
+    /// All servers and the state of replication, as Admin Web shows them, for whose certificates the list is.
+    ///
+    /// On a link in plain text nobody has a certificate: there it is for every process that reaches it.
+    func cluster(for peer: LinkPeer) async throws -> LinkCluster {
+        guard peer.certificate?.roles.contains(.admin) != false else {
+            throw Refusal(
+                .forbidden,
+                "The list of servers is for Admin Webs: issue this process a certificate with --role admin.")
+        }
         let servers = try await store.servers()
         let replication = try await store.replication()
         var cluster = LinkCluster()

@@ -29,7 +29,7 @@ extension RequestRouter {
         case .getInbox(let wish):
             let page = try await store.inbox(
                 of: user, at: customer, before: wish.before == 0 ? nil : wish.before,
-                limit: min(max(Int(wish.limit), 1), Self.inboxLimit))
+                limit: wish.limit.page(atMost: Self.inboxLimit))
             return .inbox(LinkInbox(page))
         case .getThread(let wish):
             let view = try await store.thread(.init(rawValue: wish.thread), for: user, at: customer)
@@ -40,7 +40,7 @@ extension RequestRouter {
                 wish.forward ? .after(wish.after) : .before(wish.before == 0 ? nil : wish.before)
             let found = try await store.history(
                 of: .init(rawValue: wish.thread), for: user, at: customer, page: page,
-                limit: min(max(Int(wish.limit), 1), Self.historyLimit))
+                limit: wish.limit.page(atMost: Self.historyLimit))
             guard let found else { throw AppendRefusal.notFound }
             var history = LinkHistory()
             let kept =
@@ -66,7 +66,7 @@ extension RequestRouter {
     private func findUsers(_ wish: LinkFindUsers, _ customer: Customer.ID) async throws -> LinkUsers {
         // Nobody has a name with a NUL, and PostgreSQL's text cannot hold one.
         guard !wish.search.holdsNUL, !wish.logins.contains(where: \.holdsNUL) else { return LinkUsers() }
-        let limit = min(max(Int(wish.limit), 1), Self.usersLimit)
+        let limit = wish.limit.page(atMost: Self.usersLimit)
         let found =
             wish.logins.isEmpty
             ? try await store.users(of: customer, containing: wish.search, limit: limit)
@@ -91,7 +91,8 @@ extension RequestRouter {
             page.resync = true
             return page
         }
-        let limit = min(wish.limit == 0 ? .max : Int(wish.limit), CustomerFeed.catchUpEntries)
+        let most = CustomerFeed.catchUpEntries
+        let limit = wish.limit == 0 ? most : wish.limit.page(atMost: most)
         // In slices, so that no more texts are read than a frame takes.
         var entries: [LogEntry] = []
         var from = cursor.position

@@ -219,8 +219,8 @@ private struct ClientFields {
     private func entryNumber(_ value: JSONScalar?, _ name: String) throws(FrameRejection) -> EntryNumber? {
         switch value {
         case nil, .null: return nil
-        case .integer(let number) where number >= 0: return number
-        default: throw bad("receipt", name, value, expected: "a whole number of zero or more")
+        case .integer(let number) where LogRange.numbersOrNone.contains(number): return number
+        default: throw bad("receipt", name, value, expected: "a whole number from 0 to \(LogRange.last)")
         }
     }
 

@@ -13,10 +13,11 @@ package struct CertificateReports: Sendable {
         self.component = component
     }
 
-    /// Watches the certificates of some files.
+    /// Watches the own certificate of some files. Those of the link's authorities are watched by the ASM Services, which
+    /// trust the same ones.
     package func watch(_ security: SecurityFiles) -> CertificateExpiry {
         let (pool, component) = (pool, "\(component), \(security.purpose.rawValue)")
-        return CertificateExpiry(certificates: { security.certificates }) { notice in
+        return CertificateExpiry(certificates: { [security.certificate] }) { notice in
             var report = LinkReportCertificate()
             report.subject = String(notice.certificate.subject.prefix(Self.subjectCharacters))
             report.fingerprint = notice.certificate.fingerprint

@@ -18,7 +18,7 @@ final class LinkClientHandler: ChannelInboundHandler {
 
     init(core: PoolCore) {
         self.core = core
-        decoder = FrameDecoder(limitBytes: core.limits.frameBytes)
+        decoder = FrameDecoder(limitBytes: min(core.limits.helloBytes, core.limits.frameBytes))
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -31,7 +31,9 @@ final class LinkClientHandler: ChannelInboundHandler {
             while !connection.isLost, let kind = try decoder.next() {
                 if !connection.isGreeted, !kind.isHello { throw FrameError.helloExpected }
                 if case .request = kind { throw FrameError.unexpected("request") }
+                if let fault = kind.pushedFault { throw FrameError.outOfRange("\(fault)") }
                 core.received(kind, on: connection)
+                if connection.isGreeted { decoder.limitBytes = core.limits.frameBytes }
             }
         } catch {
             if connection.isGreeted {

@@ -137,19 +137,32 @@ extension PoolCore {
     }
 
     private func received(_ response: LinkResponse, on connection: ServerConnection) {
-        switch connection.take(response.id) {
-        case .send(let send): answered(send, id: response.id, response.body, on: connection)
-        case .request(let request): answered(request, id: response.id, response.body, on: connection)
-        case .attach(let session): answered(session, id: response.id, response.body, on: connection)
-        case .status: received(status: response.body, on: connection)
-        case nil: break
+        guard let asked = connection.take(response.id) else { return }
+        let body = sound(response, from: connection)
+        switch asked {
+        case .send(let send): answered(send, id: response.id, body, on: connection)
+        case .request(let request): answered(request, id: response.id, body, on: connection)
+        case .attach(let session): answered(session, id: response.id, body, on: connection)
+        case .status: received(status: body, on: connection)
         }
+    }
+
+    /// What the answer says; nil, as for a kind that is not known here, when a number in it cannot be.
+    private func sound(
+        _ response: LinkResponse, from connection: ServerConnection
+    ) -> LinkResponse.OneOf_Body? {
+        guard let fault = response.fault else { return response.body }
+        logger.error(
+            "An ASM Service gave an answer that makes no sense",
+            metadata: ["link.server": "\(connection.server.address)", "link.reason": "\(fault)"])
+        return nil
     }
 
     private func greeted(by hello: LinkHello, on connection: ServerConnection) {
         let versions = LinkVersions(hello)
         guard limits.versions.agreed(with: versions) != nil else {
-            let problem = "\(FrameError.otherVersions(versions)) (\(hello.name) \(hello.software))"
+            let problem =
+                "\(FrameError.otherVersions(versions)) (\(hello.name.prefix(128)) \(hello.software.prefix(128)))"
             failed(connection.server, problem)
             return leave(connection, because: .lost)
         }

@@ -8,7 +8,7 @@ extension LinkEntry {
         position = entry.position
         thread = entry.thread.rawValue
         number = entry.number ?? 0
-        kind = UInt32(stored.kind)
+        kind = UInt32(clamping: stored.kind)
         author = entry.author?.rawValue ?? 0
         device = entry.device?.rawValue ?? 0
         if let clientID = entry.clientID {
@@ -16,7 +16,7 @@ extension LinkEntry {
             clientIDLow = clientID.low
         }
         at = entry.at.microseconds
-        priority = UInt32(stored.priority)
+        priority = UInt32(clamping: stored.priority)
         body = stored.body
     }
 }
@@ -33,7 +33,8 @@ extension LogEntry {
             device: link.device == 0 ? nil : Device.ID(rawValue: link.device),
             clientID: ClientID(linkHigh: link.clientIDHigh, linkLow: link.clientIDLow),
             at: Timestamp(microseconds: link.at),
-            content: StoredContent.decode(kind: Int(link.kind), priority: Int(link.priority), body: link.body)
+            content: StoredContent.decode(
+                kind: Int(clamping: link.kind), priority: Int(clamping: link.priority), body: link.body)
         )
     }
 }

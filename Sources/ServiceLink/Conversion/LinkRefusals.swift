@@ -13,10 +13,11 @@ extension LinkRefused {
 extension Refusal {
     /// The refusal that the link's form stands for; a code of a newer version becomes `internalError`.
     package init(_ refused: LinkRefused) {
-        let retry = refused.retryAfterMilliseconds
+        // A server that says to wait for weeks is not taken at its word.
+        let retry = min(refused.retryAfterMilliseconds, LinkRange.longestRetryMilliseconds)
         self.init(
             Code(rawValue: refused.code) ?? .internalError, refused.message,
-            retryAfterMilliseconds: retry == 0 ? nil : Int(retry))
+            retryAfterMilliseconds: retry == 0 ? nil : Int(clamping: retry))
     }
 }
 

@@ -4,7 +4,8 @@ import SwiftProtobuf
 /// Cuts a stream of bytes into frames and decodes them; any input ends in frames or in an error, never in a
 /// crash.
 struct FrameDecoder {
-    let limitBytes: Int
+    /// What a frame may be long from the next one on.
+    var limitBytes: Int
     private var buffer = ByteBuffer()
 
     /// Consumed bytes are given back when there are more than this.
@@ -91,6 +92,8 @@ enum FrameError: Error, Hashable, CustomStringConvertible {
     case helloTwice
     case otherVersions(LinkVersions)
     case unexpected(String)
+    /// What a field of a message holds that it must not.
+    case outOfRange(String)
     case stopping
 
     /// The first three bytes of every TLS connection: a handshake record.
@@ -111,6 +114,7 @@ enum FrameError: Error, Hashable, CustomStringConvertible {
         case .otherVersions(let versions):
             "the peer speaks version \(versions) of the link protocol, this program \(LinkVersions.ours); bring the older one up to date"
         case .stopping: "the server is stopping"
+        case .outOfRange(let fault): "a message makes no sense: \(fault)"
         case .unexpected(let kind): "a frame of the kind ‘\(kind)’ is not for this end"
         }
     }

@@ -11,14 +11,13 @@ import Synchronization
 package final class LinkConnection: Sendable, Identifiable {
     /// Unique in this process.
     package let id: UInt64
-    /// The client's name from its hello and its address, for logs.
-    package let peer: String
+    package let peer: LinkPeer
     let outbox: FrameOutbox
     private let frameBytes: Int
     private let logger: Logger
     private let unanswered = Atomic<Int>(0)
 
-    init(id: UInt64, peer: String, channel: any Channel, limits: LinkLimits, logger: Logger) {
+    init(id: UInt64, peer: LinkPeer, channel: any Channel, limits: LinkLimits, logger: Logger) {
         self.id = id
         self.peer = peer
         outbox = FrameOutbox(channel: channel, limitBytes: limits.outgoingBytes)

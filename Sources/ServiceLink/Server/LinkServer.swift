@@ -27,6 +27,7 @@ package final class LinkServer: Service {
     let security: SecurityFiles?
     private let group: any EventLoopGroup
     private let connections: Gauge
+    private let door: LinkDoor
     private let state = Mutex(State())
 
     private struct State {
@@ -63,6 +64,7 @@ package final class LinkServer: Service {
         self.logger = logger
         requests = metrics.counter(.linkServerRequests)
         connections = metrics.gauge(.linkServerConnections)
+        door = LinkDoor(limits)
     }
 
     /// The port in use; nil before `start` and after the end.
@@ -147,7 +149,7 @@ package final class LinkServer: Service {
 
     // MARK: What the handlers call
 
-    func makeConnection(peer: String, channel: any Channel) -> LinkConnection {
+    func makeConnection(_ peer: LinkPeer, channel: any Channel) -> LinkConnection {
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID
@@ -163,6 +165,7 @@ package final class LinkServer: Service {
             return true
         }
         guard isWelcome else { return false }
+        door.greeted(channel)
         connections.add(1)
         logger.info("Link connection opened", metadata: ["link.peer": "\(connection.peer)"])
         return true
@@ -186,6 +189,18 @@ package final class LinkServer: Service {
         }
     }
 
+    /// - Throws: when there is no room for another connection.
+    private func enter(_ channel: any Channel) throws {
+        let address = channel.remoteAddress?.ipAddress ?? "?"
+        guard case .full(let reason, let isNews) = door.admit(channel, from: address) else { return }
+        if isNews {
+            logger.warning(
+                "Link connection refused",
+                metadata: ["link.peer": "\(address)", "link.reason": "\(reason) that there may be"])
+        }
+        throw LinkServerError.full
+    }
+
     private func bootstrap() -> ServerBootstrap {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
@@ -193,6 +208,7 @@ package final class LinkServer: Service {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try enter(channel)
                     try security?.secureServer(channel)
                     try channel.pipeline.syncOperations.addHandler(LinkServerHandler(server: self))
                 }
@@ -205,12 +221,15 @@ package enum LinkServerError: Error, CustomStringConvertible {
     case addressInUse(BindAddress)
     case cannotBind(BindAddress, reason: String)
     case stopped
+    /// So many connections are open that no more are taken.
+    case full
 
     package var description: String {
         switch self {
         case .addressInUse(let address):
             "cannot listen on \(address): another process uses this port; stop it or choose another port"
         case .cannotBind(let address, let reason): "cannot listen on \(address): \(reason)"
+        case .full: "as many connections as there may be are open already"
         case .stopped: "the server was stopped and cannot be started again"
         }
     }

@@ -22,7 +22,7 @@ final class LinkServerHandler: ChannelInboundHandler {
     init(server: LinkServer) {
         self.server = server
         limits = server.limits
-        decoder = FrameDecoder(limitBytes: limits.frameBytes)
+        decoder = FrameDecoder(limitBytes: min(limits.helloBytes, limits.frameBytes))
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -76,7 +76,13 @@ final class LinkServerHandler: ChannelInboundHandler {
     private func take(_ kind: LinkFrame.OneOf_Kind, context: ChannelHandlerContext) throws(FrameError) {
         switch (kind, connection) {
         case (.request(let request), .some(let connection)):
-            if request.body == nil { answerUnsupported(request, connection) } else { batch.append(request) }
+            if request.body == nil {
+                refuse(request, Self.unsupported, connection)
+            } else if let fault = request.fault {
+                refuse(request, Refusal(fault), connection)
+            } else {
+                batch.append(request)
+            }
         case (.ping(let ping), .some(let connection)):
             connection.send(frame: LinkFrame.with { $0.pong = ping })
             #if FAILPOINTS
@@ -94,10 +100,10 @@ final class LinkServerHandler: ChannelInboundHandler {
     }
 
     private func greet(_ hello: LinkHello, context: ChannelHandlerContext) throws(FrameError) {
-        var address = context.remoteAddress.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
-        if let name = SecurityFiles.peerName(context.channel) { address += ", certificate \(name)" }
-        let connection = server.makeConnection(
-            peer: "\(hello.name.prefix(128)) (\(address))", channel: context.channel)
+        let peer = LinkPeer(
+            name: String(hello.name.prefix(128)), address: context.remoteAddress,
+            certificate: SecurityFiles.peerCertificate(context.channel))
+        let connection = server.makeConnection(peer, channel: context.channel)
         connection.send(frame: LinkFrame.with { $0.hello = server.hello })
         let versions = LinkVersions(hello)
         guard limits.versions.agreed(with: versions) != nil else {
@@ -106,15 +112,17 @@ final class LinkServerHandler: ChannelInboundHandler {
         }
         guard server.opened(connection, channel: context.channel) else { throw .stopping }
         self.connection = connection
+        decoder.limitBytes = limits.frameBytes
     }
 
-    /// A request of a newer version: its caller asks a server that knows it, or does without.
-    private func answerUnsupported(_ request: LinkRequest, _ connection: LinkConnection) {
+    /// Answers a request that goes no further.
+    private func refuse(_ request: LinkRequest, _ refusal: Refusal, _ connection: LinkConnection) {
         guard request.id != 0 else { return }
         connection.received(1)
-        connection.send(LinkResponse(id: request.id, Self.unsupported))
+        connection.send(LinkResponse(id: request.id, refusal))
     }
 
+    /// For a request of a newer version: its caller asks a server that knows it, or does without.
     private static let unsupported = Refusal(
         .unsupported, "This server does not know the request: it is older than who asks.")
 
@@ -127,15 +135,16 @@ final class LinkServerHandler: ChannelInboundHandler {
     }
 
     private func checkSilence(context: ChannelHandlerContext) {
-        let limit = connection == nil ? limits.helloWithin : limits.silence
-        guard NIODeadline.now() - heardAt >= TimeAmount(limit) else { return }
-        let reason = connection == nil ? "no hello came" : "nothing was heard for \(limit)"
+        // The first look is the deadline of the hello: no byte puts it off.
+        let isGreeted = connection != nil
+        guard !isGreeted || NIODeadline.now() - heardAt >= TimeAmount(limits.silence) else { return }
+        let reason = isGreeted ? "nothing was heard for \(limits.silence)" : "no hello came in time"
         server.logger.warning("Link connection closed by us", metadata: metadata(context, reason: reason))
         context.close(promise: nil)
     }
 
     private func metadata(_ context: ChannelHandlerContext, reason: String) -> Logger.Metadata {
-        let peer = connection?.peer ?? context.remoteAddress.map { "\($0)" } ?? "?"
+        let peer = connection?.peer.description ?? context.remoteAddress.map { "\($0)" } ?? "?"
         return ["link.peer": "\(peer)", "link.reason": "\(reason)"]
     }
 }

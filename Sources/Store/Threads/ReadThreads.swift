@@ -136,7 +136,9 @@ extension Store {
     package func message(
         _ number: EntryNumber, in thread: MessageThread.ID, for user: User.ID, at customer: Customer.ID
     ) async throws -> (entry: LogEntry, receipts: [MessageReceipt])? {
-        guard let view = try await self.thread(thread, for: user, at: customer) else { return nil }
+        guard number > 0, let view = try await self.thread(thread, for: user, at: customer) else {
+            return nil
+        }
         let page = try await history(
             of: thread, for: user, at: customer, page: .after(number - 1), limit: 1)
         guard let message = page?.entries.first, message.number == number else { return nil }

@@ -70,10 +70,11 @@ package struct CertificateAuthority: Sendable {
         let own = P256.Signing.PrivateKey()
         let publicKey = Certificate.PrivateKey(own).publicKey
         let end = min(now + TimeInterval(wish.days) * 86_400, details.notAfter)
-        let names = wish.hosts.map { host in
-            IPAddress(host).map { GeneralName.ipAddress(ASN1OctetString(contentBytes: $0.bytes[...])) }
-                ?? .dnsName(host)
-        }
+        let names =
+            wish.hosts.map { host in
+                IPAddress(host).map { GeneralName.ipAddress(ASN1OctetString(contentBytes: $0.bytes[...])) }
+                    ?? .dnsName(host)
+            } + [.uniformResourceIdentifier(wish.role.name)]
         let usages: [ExtendedKeyUsage.Usage] = wish.role.uses.map {
             $0 == .server ? .serverAuth : .clientAuth
         }

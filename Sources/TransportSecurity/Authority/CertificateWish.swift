@@ -1,22 +1,6 @@
 /// What a certificate is to say: for whom, for which hosts, for which role, for how long.
 package struct CertificateWish: Hashable, Sendable {
-    /// What the holder may do with it. It cannot be used for another role, because its key usages say so.
-    package enum Role: String, CaseIterable, Sendable {
-        /// Both ends of the service link: an ASM Service, which is checked by its host.
-        case service
-        /// The calling end of the service link only: a Web Service, an Admin Web.
-        case web
-        /// What browsers and apps see.
-        case https
-
-        package var uses: [CertificateDetails.Use] {
-            switch self {
-            case .service: [.server, .client]
-            case .web: [.client]
-            case .https: [.server]
-            }
-        }
-    }
+    package typealias Role = CertificateRole
 
     /// Apps and browsers refuse certificates that are valid for longer than 398 days.
     package static let defaultDays = 397

@@ -9,10 +9,10 @@ struct Identity: Sendable {
     let key: NIOSSLPrivateKey
     let details: CertificateDetails
 
-    /// - Parameter uses: what the certificate must be for.
+    /// - Parameter purpose: what the certificate must be for.
     init(
         certificate: (text: String, file: String), key: (text: String, file: String),
-        for uses: [CertificateDetails.Use], now: Date
+        for purpose: SecurityFiles.Purpose, now: Date
     ) throws(SecurityFileError) {
         let ders = try SecurityFile.certificates(in: certificate.text, of: certificate.file)
         let leaf: Certificate
@@ -27,8 +27,13 @@ struct Identity: Sendable {
         if details.uses == [.authority] {
             throw .authorityInstead(file: certificate.file, subject: details.subject)
         }
-        for use in uses where !details.uses.contains(use) {
+        for use in purpose.uses where !details.uses.contains(use) {
             throw .notForUse(file: certificate.file, subject: details.subject, use: use.rawValue)
+        }
+        if !purpose.roles.isEmpty, details.roles.isDisjoint(with: purpose.roles) {
+            throw .otherRole(
+                file: certificate.file, subject: details.subject, roles: details.roles.text,
+                wanted: purpose.roles.text)
         }
         let privateKey = try SecurityFile.privateKey(in: key.text, of: key.file)
         guard privateKey.publicKey == leaf.publicKey else {

@@ -16,7 +16,7 @@ struct LoadedSecurity: Sendable {
     ) throws(SecurityFileError) {
         identity = try Identity(
             certificate: (texts.certificate, files.certificate), key: (texts.key, files.key),
-            for: purpose.uses, now: now)
+            for: purpose, now: now)
         if let file = files.authorities {
             authorities = try Authorities(text: texts.authorities ?? "", file: file, now: now)
         } else {

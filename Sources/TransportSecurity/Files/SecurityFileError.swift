@@ -15,6 +15,7 @@ package enum SecurityFileError: Error, Hashable, Sendable, CustomStringConvertib
     case notAuthority(file: String, subject: String)
     case authorityInstead(file: String, subject: String)
     case notForUse(file: String, subject: String, use: String)
+    case otherRole(file: String, subject: String, roles: String, wanted: String)
     case refusedByTLS(file: String, reason: String)
     case exists(file: String)
     case unwritable(file: String, reason: String)
@@ -51,6 +52,9 @@ package enum SecurityFileError: Error, Hashable, Sendable, CustomStringConvertib
                 + "process with ‘asm certificates issue’, and leave the authority's key where it is"
         case .notForUse(let file, let subject, let use):
             "the certificate \(subject) in ‘\(file)’ is not for use as a \(use): issue one that is"
+        case .otherRole(let file, let subject, let roles, let wanted):
+            "the certificate \(subject) in ‘\(file)’ is for the role \(roles), and here one for \(wanted) is needed: "
+                + "issue it with ‘asm certificates issue NAME --role ROLE’"
         case .refusedByTLS(let file, let reason): "‘\(file)’ cannot be used for TLS: \(reason)"
         case .exists(let file): "‘\(file)’ exists already and is left as it is"
         case .unwritable(let file, let reason): "‘\(file)’ cannot be written: \(reason)"

@@ -34,6 +34,15 @@ package final class SecurityFiles: Service {
         case web = "web"
 
         var uses: [CertificateDetails.Use] { self == .linkClient ? [.client] : [.server] }
+
+        /// One of these must be the certificate's; any will do where there are none.
+        var roles: Set<CertificateRole> {
+            switch self {
+            case .linkServer: CertificateRole.servers
+            case .linkClient: CertificateRole.callers
+            case .web: []
+            }
+        }
     }
 
     struct Texts: Sendable {

@@ -14,6 +14,9 @@ extension SecurityFiles {
         configuration.maximumPreservedOutboundBufferCapacity = Self.keptBytes
         try channel.pipeline.syncOperations.addHandler(
             NIOSSLServerHandler(context: loaded.server, configuration: configuration))
+        if purpose == .linkServer {
+            try channel.pipeline.syncOperations.addHandler(PeerRoleCheck(CertificateRole.callers))
+        }
     }
 
     /// Puts TLS in front of a connection to a host, whose certificate must be for this very host.
@@ -24,11 +27,12 @@ extension SecurityFiles {
         try channel.pipeline.syncOperations.addHandler(
             NIOSSLClientHandler(context: context, serverHostname: name))
         if let name { try channel.pipeline.syncOperations.addHandler(NamedHostCheck(name)) }
+        try channel.pipeline.syncOperations.addHandler(PeerRoleCheck(CertificateRole.servers))
     }
 
-    /// The subject of the other end's certificate; nil before the handshake.
-    package static func peerName(_ channel: any Channel) -> String? {
-        peerDetails(channel)?.0.subject
+    /// The other end's certificate; nil before the handshake, and where there is none.
+    package static func peerCertificate(_ channel: any Channel) -> CertificateDetails? {
+        peerDetails(channel)?.0
     }
 
     /// What an error of a connection means for an operator; nil when it is not about TLS.
@@ -39,6 +43,7 @@ extension SecurityFiles {
         case is NIOSSLExtraError where "\(error)".contains("failedToValidateHostname"):
             return otherHost(on: channel, host: host)
         case is NamedHostCheck.OtherHost: return otherHost(on: channel, host: host)
+        case let error as PeerRoleCheck.OtherRole: return otherRole(on: channel, wanted: error.wanted)
         case NIOSSLError.handshakeFailed, is BoringSSLError: break
         case is NIOSSLExtraError: return "TLS failed: \(error)"
         default: return nil
@@ -71,6 +76,13 @@ extension SecurityFiles {
         let names = Self.peerDetails(channel)?.0.names ?? []
         return "its certificate is for \(names.isEmpty ? "no host" : names.joined(separator: ", ")), not for "
             + "\(host ?? "this host"): issue it one with --host \(host ?? "HOST"), or name it so in the Server list"
+    }
+
+    private func otherRole(on channel: any Channel, wanted: Set<CertificateRole>) -> String {
+        let details = Self.peerDetails(channel)?.0
+        return
+            "its certificate \(details?.subject ?? "") is for the role \((details?.roles ?? []).text), not for "
+            + "\(wanted.text): issue it one with --role \(wanted == CertificateRole.servers ? "service" : "web")"
     }
 
     /// Why a certificate was not accepted, from what it says.

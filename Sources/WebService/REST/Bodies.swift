@@ -153,7 +153,7 @@ struct ThreadBody<ParticipantBody: Encodable>: Encodable {
         urgentUnread = thread.hasUrgentUnread ? thread.urgentUnread : nil
         firstUnreadUrgent = thread.firstUnreadUrgent > 0 ? thread.firstUnreadUrgent : nil
         participants = thread.participants.map(participant)
-        participantCount = max(Int(thread.participantCount), thread.participants.count)
+        participantCount = max(Int(clamping: thread.participantCount), thread.participants.count)
         last = thread.hasLast ? EntryBody(LogEntry(thread.last)) : nil
     }
 }

@@ -97,7 +97,9 @@ extension WebContext {
     /// The message's number of the path.
     var number: EntryNumber {
         get throws(Refusal) {
-            guard let text = parameters["number"], let number = Int64(canonical: text), number > 0 else {
+            guard let text = parameters["number"], let number = Int64(canonical: text),
+                LogRange.numbers.contains(number)
+            else {
                 throw Refusal(.notFound, "There is no such message.")
             }
             return number

@@ -36,7 +36,7 @@ struct ThreadRoutes: Sendable {
     @Sendable private func inbox(_ request: Request, _ context: WebContext) async throws -> Response {
         let token = try request.token
         var get = LinkGetInbox()
-        get.before = try request.number("before", in: 1...Int64.max) ?? 0
+        get.before = try request.number("before", in: LogRange.numbers) ?? 0
         get.limit = UInt32(try request.number("limit", in: Self.inboxLimits) ?? Self.inboxLimit)
         return try .json(InboxBody(try await calls.inbox(get, token)))
     }
@@ -48,8 +48,8 @@ struct ThreadRoutes: Sendable {
 
     @Sendable private func history(_ request: Request, _ context: WebContext) async throws -> Response {
         let token = try request.token
-        let before = try request.number("before", in: 1...Int64.max)
-        let after = try request.number("after", in: 0...Int64.max)
+        let before = try request.number("before", in: LogRange.numbers)
+        let after = try request.number("after", in: LogRange.numbersOrNone)
         guard before == nil || after == nil else {
             throw Refusal(.badRequest, "`before` and `after` exclude each other; send one of them.")
         }
@@ -102,7 +102,9 @@ struct ThreadRoutes: Sendable {
 
     private func checked(_ number: Int64?, field: String) throws(Refusal) -> Int64 {
         guard let number else { return 0 }
-        guard number >= 0 else { throw Refusal(.badRequest, "`\(field)` must be zero or more.") }
+        guard LogRange.numbersOrNone.contains(number) else {
+            throw Refusal(.badRequest, "`\(field)` must be a whole number from 0 to \(LogRange.last).")
+        }
         return number
     }
 

@@ -20,7 +20,7 @@ struct CommonOptions: ParsableArguments {
     var logLevel = Logger.Level.notice
 
     func logger(_ label: String) -> Logger {
-        var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: label) { StreamLogHandler(label: $0, stream: LogLines()) }
         logger.logLevel = logLevel
         return logger
     }
