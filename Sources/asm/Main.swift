@@ -29,11 +29,6 @@ struct ASM: AsyncParsableCommand {
             ListenCommand.self, BenchCommand.self, DrillCommand.self, WatchCommand.self, SettingsCommand.self,
         ])
 
-    static func main() async {
-        CrashTrace.arm()
-        await main(nil)
-    }
-
     #if FAILPOINTS
         /// Arms what tests want to happen; the same for every command.
         func validate() throws {
@@ -42,6 +37,7 @@ struct ASM: AsyncParsableCommand {
     #endif
 
     static func main() async {
+        CrashTrace.arm()
         Terminal.prepare()
         endProcess(await status(of: Array(CommandLine.arguments.dropFirst())))
     }

@@ -6,7 +6,7 @@ import Testing
 @Suite("The whole system", .timeNoted)
 enum SystemTests {}
 
-/// Tests of the whole system that measure less than a second, and so have the machine for themselves.
+/// Tests of the whole system that measure less than a second or take all that the machine has, and so run alone.
 @Suite("The whole system, timed", .serialized, .timeNoted)
 enum TimedTests {}
 

@@ -89,6 +89,8 @@ extension LinkThread {
         try LinkRange.check(id, "id", in: LinkRange.idsOrNone)
         try LinkRange.check(lastNumber, "last_number", in: LogRange.numbersOrNone)
         try LinkRange.check(lastPosition, "last_position", in: LogRange.positions)
+        try LinkRange.check(lastShownPosition, "last_shown_position", in: LogRange.positions)
+        try LinkRange.check(firstUnreadUrgent, "first_unread_urgent", in: LogRange.numbersOrNone)
         try LinkRange.check(delivered, "delivered", in: LogRange.numbersOrNone)
         try LinkRange.check(read, "read", in: LogRange.numbersOrNone)
         try LinkRange.check(unread, "unread", in: LogRange.numbersOrNone)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SystemSupport
 
-extension SystemTests {
+extension TimedTests {
     @Suite("One customer that does its worst", .serialized)
     struct FairnessTests {
         /// A small version of what docs/performance.md measures: it shows that it runs, not how fast.

@@ -42,6 +42,7 @@ struct ReleaseTests {
             try await Self.runLicenses(every, database, in: folder)
             try await Self.runEvents(every, database)
             try await Self.runClients(every, deployment)
+            try await Self.runFairness(every, deployment)
             try await Self.runServers(every, database, deployment)
 
             #expect(try await EveryCommand.all() == every.commands)
@@ -78,6 +79,7 @@ extension ReleaseTests {
     private static func runAccounts(
         _ every: EveryCommand, _ database: [String], _ deployment: Deployment
     ) async throws {
+        try await every.run("settings", ["web-service", "--drain-delay", "3"], says: "this line")
         try await every.run("migrate", database, says: "schema")
         try await every.run("customer add", ["St. Vince"] + database, says: "St. Vince")
         try await every.run(
@@ -165,6 +167,16 @@ extension ReleaseTests {
             says: "connections")
         try await every.run(
             "bench logins", people + ["--count", "4", "--concurrency", "2", "--users", "2"], says: "log-ins")
+    }
+
+    /// Whether the load of a second passes its test is no matter here.
+    private static func runFairness(_ every: EveryCommand, _ deployment: Deployment) async throws {
+        let ended = try await Program.run(
+            ["bench", "fairness", "--attacker", "Mercy", "--attacker-pattern", "user%d", "--attackers", "2"]
+                + ["--connections", "4", "--seconds", "1", "--users", "2"] + people(deployment))
+        #expect([0, 1].contains(ended.exitStatus), "\(ended.errorText)")
+        #expect(ended.outputText.contains("log-in"), "\(ended.outputText)")
+        every.note("bench fairness")
     }
 
     private static func runServers(
