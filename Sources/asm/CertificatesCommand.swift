@@ -1,4 +1,5 @@
 import ArgumentParser
+import Domain
 import Foundation
 import TransportSecurity
 
@@ -142,9 +143,9 @@ struct CertificatesCommand: AsyncParsableCommand {
                         text:
                             """
                             \(file)
-                              Subject:     \(details.subject)
-                              Issuer:      \(details.issuer)
-                              Names:       \(details.names.isEmpty ? "none" : details.names.joined(separator: ", "))
+                              Subject:     \(escapingControls(details.subject))
+                              Issuer:      \(escapingControls(details.issuer))
+                              Names:       \(details.names.isEmpty ? "none" : escapingControls(details.names.joined(separator: ", ")))
                               For use as:  \(details.uses.map(\.rawValue).joined(separator: ", "))
                               Valid:       \(details.notBefore.utc) to \(details.notAfter.utc)
                               SHA-256:     \(details.colonFingerprint)
