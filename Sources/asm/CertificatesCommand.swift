@@ -1,4 +1,5 @@
 import ArgumentParser
+import Domain
 import Foundation
 import TransportSecurity
 
@@ -143,9 +144,9 @@ struct CertificatesCommand: AsyncParsableCommand {
                         text:
                             """
                             \(file)
-                              Subject:     \(details.subject)
-                              Issuer:      \(details.issuer)
-                              Names:       \(details.names.isEmpty ? "none" : details.names.joined(separator: ", "))
+                              Subject:     \(escapingControls(details.subject))
+                              Issuer:      \(escapingControls(details.issuer))
+                              Names:       \(details.names.isEmpty ? "none" : escapingControls(details.names.joined(separator: ", ")))
                               For use as:  \(details.uses.map(\.rawValue).joined(separator: ", "))
                               Role:        \(details.uses == [.authority] ? "authority" : details.roles.text)
                               Valid:       \(details.notBefore.utc) to \(details.notAfter.utc)

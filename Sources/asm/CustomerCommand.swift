@@ -1,3 +1,4 @@
+import ASMService
 import ArgumentParser
 import Domain
 import Store
@@ -20,16 +21,29 @@ struct CustomerCommand: AsyncParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func validate() throws {
-            guard !name.isEmpty, name.utf8.count <= 200 else {
-                throw ValidationError("A customer's name has 1 to 200 bytes.")
+            do { try NameRule.check(name: name.composed) } catch {
+                throw ValidationError("No customer can be called '\(name)': \(error).")
             }
         }
 
         func run() async throws {
-            let customer = try await withStore(common, database) { try await $0.addCustomer(named: name) }
+            let customer = try await withStore(common, database) {
+                try await $0.addCustomer(named: name.composed)
+            }
             try Terminal.out(
                 "Customer '\(customer.name)' has been added. Next: asm user add --customer \(ShellText(customer.name)) LOGIN"
             )
+        }
+    }
+}
+
+extension Store {
+    /// The customer with a name in its composed form, or, from before that was the rule, as it is typed.
+    func customer(called name: String) async throws -> Customer {
+        do {
+            return try await customer(named: name.composed)
+        } catch StoreError.noSuchCustomer {
+            return try await customer(named: name)
         }
     }
 }

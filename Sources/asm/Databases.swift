@@ -85,7 +85,14 @@ struct DatabaseService: Service {
 func withStore<Value>(
     _ common: CommonOptions, _ options: DatabaseOptions, _ body: (Store) async throws -> Value
 ) async throws -> Value {
-    let database = try await options.open(common.logger("asm"))
+    try await withStore(common.logger("asm"), options, body)
+}
+
+/// The same, with a log of one's own.
+func withStore<Value>(
+    _ logger: Logger, _ options: DatabaseOptions, _ body: (Store) async throws -> Value
+) async throws -> Value {
+    let database = try await options.open(logger)
     do {
         let store = Store(database: database)
         try await store.prepareForCommand()

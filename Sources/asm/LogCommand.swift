@@ -34,7 +34,7 @@ struct LogCommand: AsyncParsableCommand {
 
         func run() async throws {
             let count = try await withStore(common, database) { store in
-                let id = try await customer.asyncMap { try await store.customer(named: $0).id }
+                let id = try await customer.asyncMap { try await store.customer(called: $0).id }
                 return try await store.beginNewEpoch(of: id)
             }
             try Terminal.out(

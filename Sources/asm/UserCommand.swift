@@ -39,8 +39,11 @@ struct UserCommand: AsyncParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func validate() throws {
-            guard !login.isEmpty, login.utf8.count <= 200 else {
-                throw ValidationError("A login has 1 to 200 bytes.")
+            do { try NameRule.check(login: login.composed) } catch {
+                throw ValidationError("Nobody can log in as '\(login)': \(error).")
+            }
+            do { try NameRule.check(name: (name ?? login).composed) } catch {
+                throw ValidationError("--name: nobody can be called '\(name ?? login)': \(error).")
             }
             guard count == nil || login.contains("%d") else {
                 throw ValidationError("--count needs a login with %d in it, such as 'bench%d'.")
@@ -57,10 +60,11 @@ struct UserCommand: AsyncParsableCommand {
             }
             let hash = try await PasswordHasher().hash(password)
             try await withStore(common, database) { store in
-                let customer = try await store.customer(named: customer)
+                let customer = try await store.customer(called: customer)
                 for login in logins ?? [login] {
                     _ = try await store.addUser(
-                        login: login, name: name ?? login, passwordHash: hash, to: customer.id)
+                        login: login.composed, name: (name ?? login).composed, passwordHash: hash,
+                        to: customer.id)
                 }
             }
             try Terminal.out(

@@ -1,3 +1,4 @@
+import ASMService
 import Domain
 import Foundation
 import SQLDatabase
@@ -30,6 +31,25 @@ struct LogInTests {
                 #expect(await web.refusal(.whoAmI(LinkWhoAmI()), token: wrong) == .unauthenticated)
             }
             #expect(await web.attach([1]).sink.events.value == [.ended(.unauthenticated)])
+        }
+    }
+
+    @Test(
+        "A name and a password typed on another system are the same, in either normal form",
+        arguments: TestEngine.allCases)
+    func normalForms(_ engine: TestEngine) async throws {
+        try await withService(on: engine) { test in
+            let web = try test.web(try await test.server())
+            let (composed, apart) = ("jos\u{E9}", "jose\u{301}")
+            let hash = try await PasswordHasher().hash(Sealed("Gehe\u{301}im-pass\u{308}"))
+            _ = try await test.store.addUser(
+                login: composed, name: "José", passwordHash: hash, to: test.customer.id)
+
+            for login in [composed, apart] {
+                for password in ["Geh\u{E9}im-pass\u{308}", "Gehe\u{301}im-pass\u{308}"] {
+                    _ = try await web.logIn(login, password: password)
+                }
+            }
         }
     }
 

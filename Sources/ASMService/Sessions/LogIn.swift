@@ -51,8 +51,7 @@ struct LogIn: Sendable {
 
         // Nobody has a name with a NUL, and PostgreSQL's text cannot hold one.
         let isNobody = attempt.login.holdsNUL || attempt.customer?.holdsNUL == true
-        let accounts =
-            isNobody ? [] : try await store.credentials(login: attempt.login, customer: attempt.customer)
+        let accounts = isNobody ? [] : try await accounts(of: attempt)
         // Two customers with this login and none named: as wrong as a wrong password, and as slow.
         let account = accounts.count == 1 ? accounts[0] : nil
         if let account, account.lockedForMicroseconds > 0 {
@@ -73,6 +72,15 @@ struct LogIn: Sendable {
             deviceName: attempt.deviceName.isEmpty ? "unnamed device" : attempt.deviceName,
             tokenHash: SessionDirectory.hash(token), policy: policy)
         return (token, session)
+    }
+
+    /// Names are stored in their composed form; those of before are found as they were typed.
+    private func accounts(of attempt: Attempt) async throws -> [Credentials] {
+        let composed = try await store.credentials(
+            login: attempt.login.composed, customer: attempt.customer?.composed)
+        let isComposed = attempt.login.isComposed && attempt.customer?.isComposed ?? true
+        guard composed.isEmpty, !isComposed else { return composed }
+        return try await store.credentials(login: attempt.login, customer: attempt.customer)
     }
 }
 

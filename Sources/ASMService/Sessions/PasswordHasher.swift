@@ -24,9 +24,9 @@ package final class PasswordHasher: Sendable {
         pool.start()
     }
 
-    /// The PHC string of a password.
+    /// The PHC string of a password, in its composed form: which keyboard typed it makes no difference.
     package func hash(_ password: Sealed<String>) async throws -> Sealed<String> {
-        try await onThread { Sealed(try Self.hash(password.open)) }
+        try await onThread { Sealed(try Self.hash(password.open.composed)) }
     }
 
     /// Whether the password is the one that was hashed; takes as long when there is no hash.
@@ -36,7 +36,9 @@ package final class PasswordHasher: Sendable {
                 _ = Self.verify(password.open, try dummyHash())
                 return false
             }
-            return Self.verify(password.open, hash.open)
+            if Self.verify(password.open.composed, hash.open) { return true }
+            // Hashed as it was typed, by a version before this rule.
+            return !password.open.isComposed && Self.verify(password.open, hash.open)
         }
     }
 

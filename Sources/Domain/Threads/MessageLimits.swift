@@ -17,10 +17,10 @@ package struct MessageLimits: Sendable, Hashable {
         guard text.utf8.count <= textBytes else { throw .tooLarge(limitBytes: textBytes) }
     }
 
-    /// Checks a thread's subject; an empty one is allowed.
+    /// Checks a thread's subject: one line of text that steers nothing; an empty one is allowed.
     package func check(subject: String) throws(DraftRejection) {
         guard subject.utf8.count <= subjectBytes else { throw .tooLarge(limitBytes: subjectBytes) }
-        guard !subject.utf8.contains(UInt8(ascii: "\n")) else { throw .lineBreakInSubject }
+        guard !subject.holdsControls else { throw .lineBreakInSubject }
     }
 
     /// Checks how many people a thread has, its creator included.

@@ -6,7 +6,7 @@ import Foundation
 import Synthetic
 
 /// `asm drill`: proves a failover in one command.
-struct DrillCommand: AsyncParsableCommand {
+struct DrillCommand: SaysItsStatus {
     static let configuration = CommandConfiguration(
         commandName: "drill", abstract: "Prove the failover of an installation while you take servers down.",
         discussion: """
@@ -26,6 +26,7 @@ struct DrillCommand: AsyncParsableCommand {
             """)
 
     static let couldNotRun = ExitCode(2)
+    static let statusOfBadSettings = couldNotRun.rawValue
     static let stopped = ExitCode(3)
 
     @OptionGroup var web: WebOptions
