@@ -74,7 +74,10 @@ extension LiveSession {
 
     /// Counts what is kept of frames that are not complete, and ends the connection where that is too much.
     private func holdUnread() {
-        guard share.hold(unread.readableBytes + (fragments?.readableBytes ?? 0)) != nil else { return }
+        // What waits because sends of a live session are not answered yet is one read at most, and no fault of the client's.
+        let waits = if case .live = phase { mustPause } else { false }
+        let held = (waits ? 0 : unread.readableBytes) + (fragments?.readableBytes ?? 0)
+        guard share.hold(held) != nil else { return }
         isDeaf = true
         unread = ByteBuffer()
         fragments = nil
