@@ -35,19 +35,7 @@ extension RequestRouter {
             let view = try await store.thread(.init(rawValue: wish.thread), for: user, at: customer)
             guard let view else { throw AppendRefusal.notFound }
             return .thread(LinkThread(view))
-        case .getHistory(let wish):
-            let page: HistoryPage =
-                wish.forward ? .after(wish.after) : .before(wish.before == 0 ? nil : wish.before)
-            let found = try await store.history(
-                of: .init(rawValue: wish.thread), for: user, at: customer, page: page,
-                limit: wish.limit.page(atMost: Self.historyLimit))
-            guard let found else { throw AppendRefusal.notFound }
-            var history = LinkHistory()
-            let kept =
-                wish.forward ? Self.fitting(found.entries) : Self.fitting(found.entries.reversed()).reversed()
-            history.entries = kept.map { LinkEntry($0) }
-            history.more = found.more || kept.count < found.entries.count
-            return .history(history)
+        case .getHistory(let wish): return .history(try await history(wish, user, customer))
         case .getMessage(let wish):
             let found = try await store.message(
                 wish.number, in: .init(rawValue: wish.thread), for: user, at: customer)
@@ -61,6 +49,35 @@ extension RequestRouter {
             throw Refusal(
                 .badRequest, "This server does not know the request; it may be older than its caller.")
         }
+    }
+
+    /// A page of a thread, read in slices so that no more texts are read than it holds.
+    private func history(
+        _ wish: LinkGetHistory, _ user: User.ID, _ customer: Customer.ID
+    ) async throws -> LinkHistory {
+        let limit = min(max(Int(wish.limit), 1), Self.historyLimit)
+        var page: HistoryPage =
+            wish.forward ? .after(wish.after) : .before(wish.before == 0 ? nil : wish.before)
+        // Beginning with the one that is nearest to where the page starts.
+        var entries: [LogEntry] = []
+        var bytes = 0
+        var hasMore = true
+        while hasMore, entries.count < limit, bytes < Self.pageBytes {
+            let found = try await store.history(
+                of: .init(rawValue: wish.thread), for: user, at: customer, page: page,
+                limit: min(limit - entries.count, CustomerFeed.catchUpSlice))
+            guard let found else { throw AppendRefusal.notFound }
+            entries += wish.forward ? found.entries : found.entries.reversed()
+            bytes += found.entries.reduce(0) { $0 + $1.textBytes }
+            hasMore = found.more
+            guard let number = entries.last?.number else { break }
+            page = wish.forward ? .after(number) : .before(number)
+        }
+        let kept = Self.fitting(entries)
+        var history = LinkHistory()
+        history.entries = (wish.forward ? Array(kept) : kept.reversed()).map { LinkEntry($0) }
+        history.more = hasMore || kept.count < entries.count
+        return history
     }
 
     private func findUsers(_ wish: LinkFindUsers, _ customer: Customer.ID) async throws -> LinkUsers {
