@@ -28,7 +28,6 @@ extension Target.Dependency {
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let atomics = product(name: "Atomics", package: "swift-atomics")
-    static let configuration = product(name: "Configuration", package: "swift-configuration")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let deque = product(name: "DequeModule", package: "swift-collections")
     static let grdb = product(name: "GRDB", package: "GRDB.swift")
@@ -65,7 +64,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -155,7 +153,7 @@ let package = Package(
                 "ASMService", "NotificationService", "WebService", "AdminWeb", "ConfigurationApp", "Bench",
                 "Drill", "Synthetic", "Mail", "TransportSecurity", "ASMClient", "Store", "PostgresDatabase",
                 "SQLiteDatabase", "SQLDatabase", "ServiceLink",
-                "Domain", "Observability", "Health", "Failpoints", .argumentParser, .configuration,
+                "Domain", "Observability", "Health", "Failpoints", .argumentParser,
                 .lifecycle,
                 .unixSignals,
                 .logging,

@@ -110,7 +110,6 @@ enum ImportTable {
             "Only the web tier speaks HTTP as a server; what says how a component is does so through Health."
         ),
         ("ArgumentParser", ["asm"], "Commands live in asm; hand values on in a configuration struct."),
-        ("Configuration", ["asm"], "Settings are read in asm; hand values on in a configuration struct."),
         (
             "NIO*",
             [

@@ -55,7 +55,7 @@ extension RequestRouter {
     private func history(
         _ wish: LinkGetHistory, _ user: User.ID, _ customer: Customer.ID
     ) async throws -> LinkHistory {
-        let limit = min(max(Int(wish.limit), 1), Self.historyLimit)
+        let limit = wish.limit.page(atMost: Self.historyLimit)
         var page: HistoryPage =
             wish.forward ? .after(wish.after) : .before(wish.before == 0 ? nil : wish.before)
         // Beginning with the one that is nearest to where the page starts.

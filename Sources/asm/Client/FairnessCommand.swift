@@ -2,6 +2,7 @@ import ASMClient
 import ArgumentParser
 import Bench
 import Domain
+import Logging
 import Store
 import Synthetic
 
@@ -22,7 +23,6 @@ extension BenchCommand {
 
         @OptionGroup var options: Options
         @OptionGroup var database: DatabaseOptions
-        @OptionGroup var common: CommonOptions
 
         @Option(help: "The organisation that attacks.")
         var attacker: String
@@ -39,8 +39,10 @@ extension BenchCommand {
         @Option(help: "Connections of the attacker.")
         var connections = 300
 
-        @Option(help: "Seconds to measure, without the attack and under it.")
-        var seconds = 30.0
+        @Option(
+            name: .customLong("seconds"), help: "Seconds to measure, without the attack and under it.",
+            transform: seconds(upToADay))
+        var time: Duration = .seconds(30)
 
         @Option(
             help:
@@ -56,7 +58,7 @@ extension BenchCommand {
             var plan = FairnessBench.Plan()
             plan.connections = connections
             plan.attackers = attackers
-            plan.duration = try .option("seconds", seconds: seconds)
+            plan.duration = time
             let bench = try FairnessBench(
                 measured: measured, attacker: worst, plan: plan,
                 services: try health.map { try WebAddress.list($0) } ?? [],
@@ -68,7 +70,7 @@ extension BenchCommand {
         private func makeThreads(for worst: SyntheticAccounts) async throws {
             guard database.database != nil else { return }
             Terminal.note("Making \(threads) threads.")
-            try await withStore(common, database) { store in
+            try await withStore(Logger(label: "asm"), database) { store in
                 let customer = try await store.customer(named: attacker)
                 let user = try await store.users(of: customer.id, logins: [worst.login(of: 0)]).first
                 guard let user else {
