@@ -66,10 +66,14 @@ build: deps ## Build for development.
 release: deps ## Build for use.
 	swift build $(RELEASE) --product asm
 
+# The names of functions stay, and what reads them goes beside, so that a crash leaves a trace in the log.
 .PHONY: install
 install: release ## Build, and install the program as $(PREFIX)/bin/asm (DESTDIR for packages); it needs no Swift there.
 	Tests/needed-packages "$$(swift build $(RELEASE) --show-bin-path)/asm" docs/high-availability.md
-	install -D -m 755 --strip "$$(swift build $(RELEASE) --show-bin-path)/asm" "$(DESTDIR)$(PREFIX)/bin/asm"
+	install -D -m 755 "$$(swift build $(RELEASE) --show-bin-path)/asm" "$(DESTDIR)$(PREFIX)/bin/asm"
+	strip --strip-debug "$(DESTDIR)$(PREFIX)/bin/asm"
+	install -D -m 755 "$$(dirname "$$(dirname "$$(readlink -f "$$(command -v swift)")")")/libexec/swift/linux/swift-backtrace-static" \
+		"$(DESTDIR)$(PREFIX)/libexec/swift/linux/swift-backtrace"
 
 .PHONY: build-tests
 build-tests: deps

@@ -78,7 +78,14 @@ struct LogModel {
     mutating func add(
         _ users: [Int], to thread: MessageThread.ID, by author: Int, id: ClientID, hash: Int64
     ) -> Answer {
-        answer(author, id, hash) { model in
+        if isUnknown(author, id), !users.isEmpty, let known = threads[thread], known.has(author),
+            users.allSatisfy(known.has)
+        {
+            // Nothing is written, and nothing is kept under this id: the entry that let the last of them in answers.
+            let number = users.compactMap { known.places[$0]?.joined }.max() ?? 0
+            return .place(known.lines[Int(number) - 1].position, number, replayed: true)
+        }
+        return answer(author, id, hash) { model in
             guard let known = model.threads[thread], known.has(author) else { return .refused(.notFound) }
             let answer = model.show(in: thread, by: author, isMessage: false)
             for user in users where !known.has(user) {
@@ -109,6 +116,10 @@ struct LogModel {
             model.threads[thread]?.lines[Int(number) - 1].isMessage = false
             return model.show(in: thread, by: author, isMessage: false)
         }
+    }
+
+    private func isUnknown(_ author: Int, _ id: ClientID) -> Bool {
+        answered[Request(author: author, id: id)] == nil
     }
 
     private mutating func answer(

@@ -6,7 +6,9 @@ import Store
 /// How a session joins the feed: first what it missed, then live, with no gap and no double.
 extension CustomerFeed {
     func attach(_ session: LiveSession, _ request: AttachRequest) async throws {
-        guard !session.isClosed, let head, let user = session.record?.user.id else { return }
+        guard !session.isClosed, let head, let user = session.record?.user.id else {
+            return request.reply.refuse(Self.closedMeanwhile)
+        }
         guard let cursor = request.cursor else { return begin(session, request, missed: []) }
         guard cursor.epoch == head.epoch else { return begin(session, request, missed: nil) }
         // The client may have followed the log further through another server.
@@ -51,6 +53,10 @@ extension CustomerFeed {
         if !isTaken { request.reply.refuse(Refusal(failureOfRequest: SQLError.overloaded("catching up"))) }
     }
 
+    /// Its connection is gone, or another session has its number: a request is answered all the same.
+    private static let closedMeanwhile = Refusal(
+        .unavailable, "The session was closed while it was attached; attach it again.")
+
     /// Whether a client had better load its threads page by page than be sent all this.
     private static func isTooMuch(_ missed: [LogEntry]) -> Bool {
         missed.count > catchUpEntries || missed.reduce(0) { $0 + $1.textBytes } > catchUpBytes
@@ -59,7 +65,9 @@ extension CustomerFeed {
     func finishAttach(
         _ session: LiveSession, _ request: AttachRequest, _ missed: [LogEntry], upTo: LogPosition
     ) async throws {
-        guard !session.isClosed, let user = session.record?.user.id else { return }
+        guard !session.isClosed, let user = session.record?.user.id else {
+            return request.reply.refuse(Self.closedMeanwhile)
+        }
         // The log may have become another one meanwhile, of which the notice went to live sessions only.
         guard request.cursor?.epoch == head?.epoch, !Self.isTooMuch(missed) else {
             return begin(session, request, missed: nil)

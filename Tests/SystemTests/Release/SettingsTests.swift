@@ -53,7 +53,7 @@ private struct DeclaredCommand {
     }
 }
 
-extension SystemTests {
+extension ReleaseTests {
     @Suite("Settings", .serialized)
     struct SettingsTests {
         /// What `asm settings` says of each option: its value, and where that comes from.
