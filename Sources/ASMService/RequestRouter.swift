@@ -164,9 +164,13 @@ extension RequestRouter {
             return reply.refuse(
                 Refusal(.tooManyRequests, "This server is busy; try again.", retryAfterMilliseconds: 1_000))
         }
-        work.start { [self] in
+        let isStarted = work.start { [self] in
             defer { inHand.withLock { $0 -= 1 } }
             await refusing(reply, job)
+        }
+        if !isStarted {
+            inHand.withLock { $0 -= 1 }
+            reply.refuse(Refusal(failureOfRequest: CancellationError()))
         }
     }
 
@@ -215,8 +219,14 @@ extension RequestRouter {
         let made = try await change(
             .create(.random(), subject: wish.subject, participants: participants), caller, wish.clientID)
         var accepted = LinkAccepted(made.acceptance)
-        if let view = try await store.thread(made.thread, for: caller.user.id, at: caller.user.customer) {
-            accepted.thread = LinkThread(view)
+        do {
+            let view = try await store.thread(made.thread, for: caller.user.id, at: caller.user.customer)
+            if let view { accepted.thread = LinkThread(view) }
+        } catch {
+            // The thread is there: its creation must not be told as if it had not been accepted.
+            throw Refusal(
+                .unavailable, "The thread was made and cannot be read; ask again with the same client id.",
+                retryAfterMilliseconds: 1_000)
         }
         return .threadCreated(accepted)
     }

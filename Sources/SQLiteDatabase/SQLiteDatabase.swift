@@ -13,7 +13,7 @@ package import struct SQLDatabase.SQL
 /// notably 1034: fsync failed) nothing the process believes about the file is certain: it must stop and start again.
 package final class SQLiteDatabase: SQLDatabase {
     /// Connections that read at the same time.
-    package static let readerLimit = 4
+    package static let readerLimit = 12
     /// Reads under way and waiting; beyond it callers are refused with `overloaded`.
     package static let waitingReads = 1_024
     /// How long to wait for a foreign tool (a backup, say) that holds the file.
@@ -59,10 +59,18 @@ package final class SQLiteDatabase: SQLDatabase {
     }
 
     @discardableResult
-    package func query(_ sql: SQL) async throws -> SQLResult {
+    package func query(_ sql: SQL) async throws -> SQLResult { try await query(sql, on: .log) }
+
+    /// What clients ask to see is bounded in number and time; what the server itself must know is not.
+    @discardableResult
+    package func query(_ sql: SQL, on lane: SQLLane) async throws -> SQLResult {
         let statement = sql.rendered(for: .sqlite)
         if statement.text.isSelect {
-            return try await reading { try SQLiteSession($0).run(statement) }
+            if lane == .reads { return try await reading { try SQLiteSession($0).run(statement) } }
+            try checkOpen()
+            return try await mappingErrors {
+                try await self.pool.read { try SQLiteSession($0).run(statement) }
+            }
         }
         return try await writing { try SQLiteSession($0).run(statement) }
     }

@@ -19,8 +19,8 @@ package struct AdmissionLimits: Sendable {
     package var customerChanges = 2
 
     /// Sessions whose catch-up is read, of all customers and of one, and those that wait for it.
-    package var catchUpsUnderWay = 2
-    package var customerCatchUps = 1
+    package var catchUpsUnderWay = 3
+    package var customerCatchUps = 2
     package var catchUps = 16_384
 
     // Rates of one user. Beyond it: `too-many-requests` with the time until it is allowed again.

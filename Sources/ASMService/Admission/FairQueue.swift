@@ -80,14 +80,15 @@ final class FairQueue: Sendable {
     /// - Returns: false when its session, user or customer has too much in hand already: then it never runs.
     func submit(_ asker: Asker, _ job: @escaping Job) -> Bool {
         let ready: [Waiting]? = state.withLock { state in
-            let line = state.lines[asker.customer] ?? Line()
+            let line = state.lines[asker.customer].map { (waiting: $0.waiting.count, running: $0.running) }
+            let (waiting, running) = line ?? (0, 0)
             guard state.ofSession[asker.session, default: 0] < limits.sessionRequests,
                 state.ofUser[asker.user, default: 0] < limits.userRequests,
-                line.waiting.count + line.running < limits.customerRequests
+                waiting + running < limits.customerRequests
             else { return nil }
             state.ofSession[asker.session, default: 0] += 1
             state.ofUser[asker.user, default: 0] += 1
-            if line.waiting.isEmpty { state.turns.append(asker.customer) }
+            if waiting == 0 { state.turns.append(asker.customer) }
             state.lines[asker.customer, default: Line()].waiting.append(Waiting(asker: asker, job: job))
             return takeReady(&state)
         }
@@ -102,17 +103,20 @@ final class FairQueue: Sendable {
     }
 
     private func run(_ ready: [Waiting]) {
-        for waiting in ready {
+        var next = Deque(ready)
+        while let waiting = next.popFirst() {
             let isStarted = start { [self] in
                 await waiting.job()
-                ended(waiting.asker)
+                run(ended(waiting.asker))
             }
-            if !isStarted { ended(waiting.asker) }
+            if !isStarted { next += ended(waiting.asker) }
         }
     }
 
-    private func ended(_ asker: Asker) {
-        let ready = state.withLock { state in
+    /// Gives a place back.
+    /// - Returns: those that have a place now.
+    private func ended(_ asker: Asker) -> [Waiting] {
+        state.withLock { state in
             state.running -= 1
             state.lines[asker.customer]?.running -= 1
             if let line = state.lines[asker.customer], line.running == 0, line.waiting.isEmpty {
@@ -122,7 +126,6 @@ final class FairQueue: Sendable {
             state.ofSession.release(asker.session)
             return takeReady(&state)
         }
-        run(ready)
     }
 
     /// Those that have a place now, one of each customer in turn.
@@ -130,16 +133,17 @@ final class FairQueue: Sendable {
         var ready: [Waiting] = []
         var passed = 0
         while state.running < places.all, passed < state.turns.count, let customer = state.turns.popFirst() {
-            guard var line = state.lines[customer], !line.waiting.isEmpty else { continue }
-            guard line.running < places.ofCustomer else {
-                state.turns.append(customer)
+            // Taken out while it changes, so that it is not copied.
+            guard var line = state.lines.removeValue(forKey: customer) else { continue }
+            defer { state.lines[customer] = line }
+            guard line.running < places.ofCustomer, let waiting = line.waiting.popFirst() else {
+                if !line.waiting.isEmpty { state.turns.append(customer) }
                 passed += 1
                 continue
             }
-            ready.append(line.waiting.removeFirst())
+            ready.append(waiting)
             line.running += 1
             state.running += 1
-            state.lines[customer] = line
             if !line.waiting.isEmpty { state.turns.append(customer) }
             passed = 0
         }

@@ -30,15 +30,17 @@ extension CustomerFeed {
     private func catchUp(
         _ session: LiveSession, _ request: AttachRequest, after: LogPosition, having: [LogEntry]
     ) {
-        guard let record = session.record else { return }
+        guard let record = session.record else { return request.reply.refuse(Self.closedMeanwhile) }
         let user = record.user.id
         let upTo = position
         let isTaken = catchUps.submit(.init(record)) { [self] in
+            // Who waited too long has been moved to another server, and is read nothing more.
+            guard !session.isClosed else { return request.reply.refuse(Self.closedMeanwhile) }
             await RequestRouter.untilTaken(by: session.connection)
             do {
                 var missed = having
                 var from = after
-                while !Self.isTooMuch(missed) {
+                while !session.isClosed, !Self.isTooMuch(missed) {
                     let slice = try await store.entries(
                         for: user, of: customer, after: from, upTo: upTo, limit: Self.catchUpSlice)
                     missed += slice
@@ -74,6 +76,9 @@ extension CustomerFeed {
         }
         if let rest = try await tailEntries(after: upTo, for: user) {
             begin(session, request, missed: missed + rest)
+        } else if let cursor = request.cursor, position - cursor.position > Self.catchUpSpan {
+            // The log grew faster than it was read.
+            begin(session, request, missed: nil)
         } else {
             catchUp(session, request, after: upTo, having: missed)
         }

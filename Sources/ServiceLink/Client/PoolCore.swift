@@ -202,10 +202,11 @@ final class PoolCore: @unchecked Sendable {
 extension Refusal {
     /// What the last attempt's refusal says of the request.
     ///
-    /// A void token says nothing of what an earlier attempt has stored: then the outcome is unknown. Every other refusal
-    /// is made after looking whether the request was stored.
+    /// A void token, or a server that takes no more at the moment, says nothing of what an earlier attempt has stored: then
+    /// the outcome is unknown. Every other refusal is made after looking whether the request was stored.
     func afterAttempts(_ count: Int) -> Refusal {
-        count > 1 && code == .unauthenticated ? PoolCore.unavailable : self
+        let saysNothing = code == .unauthenticated || code == .tooManyRequests
+        return count > 1 && saysNothing ? PoolCore.unavailable : self
     }
 }
 

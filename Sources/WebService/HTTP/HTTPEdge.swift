@@ -227,7 +227,7 @@ final class HTTPEdge: ChannelDuplexHandler, RemovableChannelHandler {
 
     func read(context: ChannelHandlerContext) {
         // Nothing is taken of what comes behind an upgrade until it is done.
-        if case .live = turn { isReadWithheld = true } else { context.read() }
+        if case .live = turn, !isReceiving { isReadWithheld = true } else { context.read() }
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -244,7 +244,8 @@ final class HTTPEdge: ChannelDuplexHandler, RemovableChannelHandler {
         if let event = event as? ChannelEvent, event == .inputClosed, case .live = turn {
             context.close(promise: nil)
         }
-        if event is ChannelShouldQuiesceEvent { turn = turn ?? (bodies.isEmpty ? nil : .nothing) }
+        // What has begun is answered, and nothing after it is begun.
+        if event is ChannelShouldQuiesceEvent, !bodies.isEmpty { isLast = true }
         context.fireUserInboundEventTriggered(event)
     }
 

@@ -120,14 +120,20 @@ final class ConnectionShare {
         return nil
     }
 
-    /// Whoever has logged in is known: many of a hospital's people may come from one address.
+    /// Whoever has logged in is known: many of a hospital's people may come from one address, and strangers, too. What it
+    /// holds counts in all, and no longer as the address's.
     func loggedIn() {
+        leave()
+        speaks(for: nil)
+    }
+
+    private func leave() {
         if let counted { budget.leave(counted) }
         counted = nil
     }
 
     func end() {
-        loggedIn()
+        leave()
         _ = hold(0)
     }
 }

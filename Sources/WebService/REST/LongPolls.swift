@@ -117,8 +117,8 @@ final class LongPoll: LinkSessionSink {
     func sleep(for time: Duration) async throws(Refusal) {
         await withTaskGroup { group in
             group.addTask { [self] in
-                // Cancelled when there is something before the time is over.
-                try? await Task.sleep(for: time)
+                // Cancelled when there is something before the time is over: then nobody is left to wake.
+                do { try await Task.sleep(for: time) } catch { return }
                 wake()
             }
             await withTaskCancellationHandler {

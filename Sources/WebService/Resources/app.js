@@ -141,6 +141,8 @@ class Messenger {
 
   /** Takes a message that was not sent back to where it was written. */
   edit({ clientId, text, priority }) {
+    // Where nobody can write any more, the row keeps the text.
+    if (byId("composer").hidden) return;
     this.composer.takeBack(text, priority);
     this.outbox.discard(clientId);
   }

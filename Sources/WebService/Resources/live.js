@@ -7,6 +7,7 @@ const backoffFirstMilliseconds = 250;
 const backoffMostMilliseconds = 30_000;
 const silenceMilliseconds = 20_000;
 const pongMilliseconds = 5_000;
+const steadyMilliseconds = 1_000;
 const welcomeMilliseconds = 10_000;
 const drainingMostMilliseconds = 10_000;
 
@@ -31,6 +32,8 @@ export class Live extends EventTarget {
   #token;
   #socket = null;
   #attempts = 0;
+  /** When the session was welcomed; never, before that. */
+  #liveSince = Infinity;
   #reconnectTimer = 0;
   #watchTimer = 0;
   #opened = 0;
@@ -98,7 +101,7 @@ export class Live extends EventTarget {
     if (this.state === "live") this.#watchSilence();
     switch (frame.kind) {
       case "welcome":
-        this.#attempts = 0;
+        this.#liveSince = performance.now();
         this.isOtherLog = epochOf(frame.cursor) !== epochOf(this.cursor);
         this.#enter("live");
         this.#watchSilence();
@@ -143,6 +146,9 @@ export class Live extends EventTarget {
   }
 
   #retry(atLeast = 0) {
+    // Who is welcomed and sent away at once comes back slower each time.
+    if (performance.now() - this.#liveSince > steadyMilliseconds) this.#attempts = 0;
+    this.#liveSince = Infinity;
     const pause = Math.max(atLeast, backoff(this.#attempts));
     this.#attempts += 1;
     this.reconnect(pause);

@@ -301,9 +301,11 @@ export class Store extends EventTarget {
   async #mend(thread) {
     try {
       for (let pages = 0, hole = thread.hole(); hole !== null && pages < catchUpPages; pages += 1) {
+        // A number that is told of meanwhile is not absent: its entry is on its way.
+        const known = thread.lastNumber;
         const page = await this.#api.history(thread.id, { after: hole, limit: catchUpLimit });
         thread.takePage(page.entries);
-        const end = page.more ? (page.entries.at(-1)?.number ?? hole + 1) : thread.lastNumber;
+        const end = page.more ? (page.entries.at(-1)?.number ?? hole + 1) : known;
         thread.acceptHole(hole + 1, end);
         hole = thread.hole();
       }

@@ -23,7 +23,9 @@ struct SettingsCommand: AsyncParsableCommand {
         let supplied = Dictionary(given.supplied.map { ($0.setting, $0) }) { first, _ in first }
         let rows = Setting.all(of: given.command.type).map { setting in
             let named = [setting.option, Setting.variable(setting.names[0])]
-            if let value = given.valueOnLine(setting) { return named + [value, "this line"] }
+            if let value = given.valueOnLine(setting) {
+                return named + [Self.withoutPassword(value), "this line"]
+            }
             guard let found = supplied[setting] else { return named + ["-", "-"] }
             return named + [Self.text(of: found), found.origin]
         }
@@ -34,6 +36,13 @@ struct SettingsCommand: AsyncParsableCommand {
     private static func text(of supplied: GivenSettings.Supplied) -> String {
         if supplied.setting.isSecret { return "(not shown)" }
         guard supplied.setting.value != nil else { return supplied.arguments.isEmpty ? "false" : "true" }
-        return supplied.arguments.map { $0.drop { $0 != "=" }.dropFirst() }.joined(separator: ",")
+        return withoutPassword(
+            supplied.arguments.map { $0.drop { $0 != "=" }.dropFirst() }.joined(separator: ","))
+    }
+
+    /// A value with the password of a URL left out: what is shown ends up in tickets.
+    static func withoutPassword(_ value: String) -> String {
+        value.replacing(/(:\/\/[^:\/@]*):[^@]*@/) { "\($0.output.1):…@" }
+            .replacing(/([?&]password=)[^&]*/) { "\($0.output.1)…" }
     }
 }
