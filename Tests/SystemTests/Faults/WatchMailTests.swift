@@ -1,15 +1,14 @@
 import Foundation
-import NIOCore
 import TestSupport
 import Testing
 
 @testable import SystemSupport
 
-extension TimedTests {
+extension SystemTests {
     @Suite("What the watch mails", .serialized)
     struct WatchMailTests {
         /// Settings as an administrator keeps them, with numbers as numbers.
-        private static func settings(
+        static func settings(
             _ webs: [String], _ deployment: Deployment, _ peer: MailPeer, in folder: String,
             mail more: [String: Any] = [:], _ others: [String: Any] = [:]
         ) throws -> String {
@@ -29,7 +28,7 @@ extension TimedTests {
             return path
         }
 
-        private static func subjects(_ peer: MailPeer) -> [String] {
+        static func subjects(_ peer: MailPeer) -> [String] {
             peer.mails.compactMap { $0.header("Subject") }
         }
 
@@ -83,35 +82,6 @@ extension TimedTests {
             }
         }
 
-        @Test(
-            "tells of the one Web Service behind a slow line as slow, of nothing else, and of its recovery",
-            .timeLimit(.minutes(3)))
-        func slow() async throws {
-            try await withTemporaryFolder { folder in
-                let deployment = try await Deployment(users: 2)
-                let (peer, weather) = (try await MailPeer(), Weather())
-                let line = try await ChaosProxy(target: deployment.webServers[1].port) { weather.traffic() }
-                let slow = "http://\(line.address)"
-                let file = try Self.settings(
-                    [deployment.webs[0].description, slow], deployment, peer, in: folder,
-                    ["slow": 0.5, "silentAfter": 8])
-                let watch = try await Program.asm(["watch", "--config", file])
-                try await Self.untilRounds(2, folder)
-
-                weather.turn(.slow(.milliseconds(400)))
-                let alarm = try #require(try await peer.until(mails: 1, within: .seconds(60)).first)
-                weather.turn(.fair)
-                let recovery = try #require(try await peer.until(mails: 2, within: .seconds(60)).last)
-                try await Self.untilRounds(4, folder)
-
-                #expect(alarm.header("Subject") == "ASM watch: Web Service \(slow) is slow", "\(watch.tail)")
-                #expect(alarm.body.contains("Web Service \(slow): slow, delivered after"))
-                #expect(alarm.body.contains("Web Service \(deployment.webs[0]): delivered within"))
-                #expect(recovery.header("Subject") == "ASM watch: all is well again")
-                #expect(peer.mails.count == 2, "\(Self.subjects(peer))")
-            }
-        }
-
         @Test("A file that lacks something or holds nonsense is refused by name", .timeLimit(.minutes(1)))
         func badFiles() async throws {
             try await withTemporaryFolder { folder in
@@ -148,7 +118,7 @@ extension TimedTests {
         }
 
         /// Waits until the watch has looked so many times more.
-        private static func untilRounds(_ count: Int, _ folder: String) async throws {
+        static func untilRounds(_ count: Int, _ folder: String) async throws {
             try await SystemTests.WatchTests.untilRounds(count, folder + "/status.json")
         }
     }

@@ -173,7 +173,7 @@ extension ReleaseTests {
     private static func runFairness(_ every: EveryCommand, _ deployment: Deployment) async throws {
         let ended = try await Program.run(
             ["bench", "fairness", "--attacker", "Mercy", "--attacker-pattern", "user%d", "--attackers", "2"]
-                + ["--connections", "4", "--seconds", "1", "--users", "2"] + people(deployment))
+                + ["--connections", "4", "--seconds", "1"] + people(deployment))
         #expect([0, 1].contains(ended.exitStatus), "\(ended.errorText)")
         #expect(ended.outputText.contains("log-in"), "\(ended.outputText)")
         every.note("bench fairness")
