@@ -174,6 +174,23 @@ struct EdgeTests {
         }
     }
 
+    @Test(
+        "the connection ends with the answer where a client says so, in whatever case, and with HTTP/1.0",
+        arguments: [
+            ("HTTP/1.1", "Connection: close"), ("HTTP/1.1", "Connection: Close"),
+            ("HTTP/1.1", "connection: CLOSE"), ("HTTP/1.1", "Connection: TE, close"),
+            ("HTTP/1.1", "Connection: TE\r\nConnection: Close"), ("HTTP/1.0", "Accept: */*"),
+            ("HTTP/1.0", "Connection: keep-alive"),
+        ])
+    func endsConnection(version: String, field: String) async throws {
+        try await withWeb { web in
+            let client = try await web.connect()
+            try await client.send(Array("GET /healthz \(version)\r\nHost: a\r\n\(field)\r\n\r\n".utf8))
+            #expect(try await client.reply().status == 200)
+            try await client.waitForEnd()
+        }
+    }
+
     @Test("nothing is at a path in another than its one form")
     func answersOneForm() async throws {
         try await withWeb { web in

@@ -91,13 +91,12 @@ final class HTTPEdge: ChannelDuplexHandler, RemovableChannelHandler {
             return end(with: .refused(error.refusal, error.status), context)
         }
         if head.asksForWebSocket { return end(with: .live(head), context) }
-        if head.method == .CONNECT
+        isLast =
+            head.endsConnection || head.method == .CONNECT
             || head.headers.contains(name: "Upgrade") && head.hasConnectionOption("upgrade")
-        {
-            head.headers.replaceOrAdd(name: "Connection", value: "close")
-        }
+        // What answers the request knows only this form.
+        if isLast { head.headers.replaceOrAdd(name: "Connection", value: "close") }
         head.headers.remove(name: "Upgrade")
-        isLast = head.hasConnectionOption("close")
         do {
             try pipeline.serveHTTP(on: context.channel, deadlines: deadlines)
         } catch {

@@ -51,6 +51,10 @@ extension HTTPRequestHead {
             && headers[canonicalForm: "Upgrade"].contains { $0.lowercased() == "websocket" }
     }
 
+    /// Whether the client says that this is its last request (RFC 9112, section 9.3); options are in any case (RFC 9110, 7.6.1).
+    /// What speaks HTTP/1.0 is not kept, even if it asks to be.
+    var endsConnection: Bool { hasConnectionOption("close") || version.major == 1 && version.minor < 1 }
+
     func hasConnectionOption(_ option: String) -> Bool {
         headers[canonicalForm: "Connection"].contains { $0.lowercased() == option }
     }
