@@ -29,7 +29,7 @@ struct DegradedTests {
 
             try await test.license(servers: 2)
 
-            try await eventually("the second one serves", within: .seconds(5)) { lone.pool.isServing }
+            try await eventually("the second one serves", within: .seconds(20)) { lone.pool.isServing }
             #expect(try await lone.post("soon", in: thread, token: token).replayed == false)
             await alice.until(text: "soon")
         }
@@ -52,7 +52,7 @@ struct DegradedTests {
             await bob.until(text: "59")
             #expect(bob.texts == (0..<60).map { "\($0)" })
             #expect(try await test.texts() == bob.texts)
-            try await eventually("one of them is degraded", within: .seconds(5)) {
+            try await eventually("one of them is degraded", within: .seconds(20)) {
                 web.pool.servers.count { $0.state == .healthy } == 1
             }
         }
@@ -65,7 +65,7 @@ struct DegradedTests {
             let one = try await test.server(on: connect(), registeredAs: "one:7400")
             _ = try await test.server(on: connect(), registeredAs: "two:7400")
             let web = try test.web(one)
-            try await eventually("both have beaten", within: .seconds(5)) {
+            try await eventually("both have beaten", within: .seconds(20)) {
                 try await test.store.servers().allSatisfy { $0.said != "starting" }
             }
 

@@ -8,28 +8,8 @@ import Testing
 extension SystemTests {
     @Suite("The messenger page in real browsers", .serialized)
     struct BrowserTests {
-        /// The Python that has what `Tests/Browser` needs.
-        private static func python() throws -> String {
-            let environment = ProcessInfo.processInfo.environment["ASM_TEST_PYTHON"]
-            let path = environment ?? root + "/.build/venv/bin/python"
-            try #require(
-                FileManager.default.isExecutableFile(atPath: path),
-                "There is no Python for browsers at \(path): run `make test-deps`, or set ASM_TEST_PYTHON."
-            )
-            return path
-        }
-
-        /// The root of the repository, three folders above this file.
-        private static var root: String {
-            var url = URL(fileURLWithPath: #filePath)
-            for _ in 0..<4 { url.deleteLastPathComponent() }
-            return url.path
-        }
-
         static func browse(_ script: String, _ arguments: [String]) async throws -> Program {
-            try await Program(
-                script, path: python(), [root + "/Tests/Browser/" + script, "--patience", "60"] + arguments,
-                environment: ["PYTHONDONTWRITEBYTECODE": "1"])
+            try await Program.python("Browser/" + script, ["--patience", "60"] + arguments)
         }
 
         @Test("two people on two Web Services exchange every kind of text", .timeLimit(.minutes(3)))

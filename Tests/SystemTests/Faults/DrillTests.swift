@@ -46,13 +46,6 @@ extension SystemTests {
             let actions: [Action]
             let takeovers: [Moved]
 
-            /// The interruption that began nearest to a time of the drill.
-            func interruption(near seconds: Double) -> Part? {
-                interruptions.min {
-                    abs($0.beganAfterSeconds - seconds) < abs($1.beganAfterSeconds - seconds)
-                }
-            }
-
             var isExact: Bool { lost + doubled + reordered + missedLive == 0 }
         }
 
@@ -126,11 +119,8 @@ extension SystemTests {
             #expect(abs(takeover.afterSeconds - action.afterSeconds) <= 0.5, "\(text)")
             #expect(takeover.from == [victim.address])
             #expect(takeover.moved >= 2)
-            // A failover within 200 ms is none that anybody notices; what is found must be where it was.
-            if let part = outcome.interruption(near: action.afterSeconds) {
-                #expect(abs(part.beganAfterSeconds - action.afterSeconds) <= 0.5, "\(text)")
-                #expect(part.acknowledged == part.sent)
-            }
+            // A failover within 200 ms is none that anybody notices. A machine that is busy may interrupt elsewhere.
+            for part in outcome.interruptions { #expect(part.acknowledged == part.sent, "\(text)") }
         }
 
         @Test(

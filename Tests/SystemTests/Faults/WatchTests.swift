@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 @testable import SystemSupport
@@ -41,7 +42,11 @@ extension SystemTests {
             try await Self.untilRounds(5, status)
             #expect(peer.mails.count == 1)
 
+            // It does not look while they come back one after the other: some are there then, and others are not.
+            watch.signal(SIGSTOP)
             for server in deployment.services + deployment.webServers { try await server.start() }
+            try await deployment.untilConnected(servers: 2)
+            watch.signal(SIGCONT)
             let recovery = try #require(try await peer.until(mails: 2).last)
             #expect(recovery.header("Subject") == "ASM watch: all is well again")
             try await Self.untilRounds(5, status)
