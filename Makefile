@@ -35,10 +35,11 @@ TESTS_AT_ONCE := 3
 # Each part of the tests keeps its log here, and how long its tests took, as PART.log and PART.times.
 TEST_LOGS := .build/tests
 # Without an index the package manager does not find the tests; leaving out the debugger's information saves no time (11.3
-# minutes of two cores' work with and without).
-TEST_BUILD := --disable-xctest
-# What `swift test` would start; it would also lock the build folder, and so keep the release build from being made meanwhile.
-TEST_PROGRAM := .build/debug/asmPackageTests.xctest --testing-library swift-testing
+# minutes of two cores' work with and without). In a folder of its own, so that the release build can be made meanwhile.
+TEST_FOLDER := .build-tests
+TEST_BUILD := --disable-xctest --scratch-path $(TEST_FOLDER)
+# What `swift test` would start, without locking the folder.
+TEST_PROGRAM := $(TEST_FOLDER)/debug/asmPackageTests.xctest --testing-library swift-testing
 # The Swift runtime goes into the program, so that a server needs no Swift.
 RELEASE := -c release --static-swift-stdlib
 PREFIX ?= /usr/local
@@ -62,11 +63,13 @@ run: deps release ## Build, and run everything in one process with a demonstrati
 	"$$(swift build $(RELEASE) --show-bin-path)/asm" up --data $(DATA) --web-port $(WEB_PORT) --demo
 
 .PHONY: test
-test: test-deps lint build-tests check ## Install what is missing, build, and pass every test.
+test: test-deps lint Package.resolved ## Install what is missing, build, and pass every test.
+	@$(MAKE) -j2 MEANWHILE=yes build-and-check-several release-meanwhile
+	@$(MAKE) check-alone
 
 .PHONY: build
 build: deps ## Build for development.
-	swift build
+	swift build $(TEST_BUILD)
 
 .PHONY: release
 release: deps ## Build for use.
@@ -112,16 +115,25 @@ ifdef FILTER
 	$(call run_tests,chosen,--filter '$(FILTER)' $(SEVERAL))
 else
 	@$(MAKE) -j2 MEANWHILE=yes check-several release-meanwhile
-	$(call run_tests,timed,--filter '^SystemTests\.TimedTests')
-	@$(MAKE) check-release
+	@$(MAKE) check-alone
 endif
+
+.PHONY: build-and-check-several
+build-and-check-several:
+	@$(MAKE) build-tests
+	@$(MAKE) check-several
 
 .PHONY: check-several
 check-several:
 	$(call run_tests,parts,--skip '$(WHOLE_SYSTEM)' --skip FailoverTests $(SEVERAL))
 	$(call run_tests,system,--filter '^SystemTests\.SystemTests' --skip LinkFuzzTests $(SEVERAL))
 
-# Tests wait a good deal: the release build takes only what they leave of the processors, and so costs nearly no time.
+.PHONY: check-alone
+check-alone:
+	$(call run_tests,timed,--filter '^SystemTests\.TimedTests')
+	@$(MAKE) check-release
+
+# A build waits for its longest files, and tests wait a good deal: the release build takes only what they leave of the processors.
 .PHONY: release-meanwhile
 release-meanwhile:
 	@mkdir -p $(TEST_LOGS)
@@ -212,7 +224,7 @@ Package.resolved:
 
 .PHONY: clean
 clean: ## Remove what was built; data in asm-data stays.
-	rm -rf .build
+	rm -rf .build $(TEST_FOLDER)
 
 .PHONY: deps
 deps: swift ## Install from Debian what building needs.

@@ -20,7 +20,8 @@ public struct MessagingError: Error, Hashable, Sendable, CustomStringConvertible
     /// As many messages wait to be sent as the configuration allows.
     public static let outboxFullCode = "outbox-full"
 
-    public var description: String { message }
+    /// The message as one line: what a server says cannot add lines to a report or a mail.
+    public var description: String { escapingControls(message) }
 
     /// Whether the session is void, so that only logging in again helps.
     public var needsLogIn: Bool { code == Refusal.Code.unauthenticated.rawValue }

@@ -1,14 +1,14 @@
 #!/bin/bash
 # Server Inactive at full length: three ASM Services with default times, one of them killed; about 18 minutes.
 #
-#   Tests/Manual/server-inactive.sh [ASM]        ASM: the program, default .build/debug/asm
+#   Tests/Manual/server-inactive.sh [ASM]        ASM: the program, default .build-tests/debug/asm
 #
 # It takes a PostgreSQL of its own on free loopback ports, copies the program, and removes everything at the end.
 # Expected: nothing for 9 to 11 minutes after the kill, then one incident, one event and one mail per address; nothing more
 # while the server stays away; after it is back, the incident is closed after two minutes. The exit status says so.
 set -euo pipefail
 
-asm=${1:-.build/debug/asm}
+asm=${1:-.build-tests/debug/asm}
 folder=$(mktemp -d /tmp/asm-inactive.XXXXXX)
 cp "$asm" "$folder/asm"
 chmod 755 "$folder"

@@ -22,14 +22,14 @@ extension WebAnswer {
         var status = DeploymentStatus()
         try scanner.object { (key, scanner) throws(JSONFault) in
             switch key {
-            case "web": status.web = try scanner.string()
+            case "web": status.web = escapingControls(try scanner.string())
             case "servers":
                 try scanner.array { (scanner) throws(JSONFault) in
                     var server = DeploymentStatus.Server()
                     try scanner.object { (key, scanner) throws(JSONFault) in
                         switch key {
-                        case "address": server.address = try scanner.string()
-                        case "state": server.state = try scanner.string()
+                        case "address": server.address = escapingControls(try scanner.string())
+                        case "state": server.state = escapingControls(try scanner.string())
                         case "sessions": server.sessions = try scanner.integer()
                         default: try scanner.skip()
                         }

@@ -122,7 +122,7 @@ private struct ServerFields {
         case "bye": refusal().map { .bye($0) }
         case "route":
             if case .string(let web) = web, case .string(let server) = server {
-                .route(web: web, server: server)
+                .route(web: escapingControls(web), server: escapingControls(server))
             } else {
                 nil
             }
