@@ -168,8 +168,8 @@ extension PoolCore {
         }
         guard !connection.isGreeted else { return }
         connection.isGreeted = true
-        connection.server.lastProblem = nil
-        becameHealthy(connection.server)
+        // It may be starting still: it is given work when it has answered that it serves.
+        connection.server.retryAt = now + TimeAmount(limits.pongWithin)
         askStatus(connection)
     }
 
@@ -195,9 +195,17 @@ extension PoolCore {
             }
         switch (server.state, problem) {
         case (.healthy, .some(let problem)): leave(connection, because: .refusing(problem))
-        case (.refusing, nil): becameHealthy(server)
+        case (.refusing, nil), (.connecting, nil), (.unreachable, nil): becameHealthy(server)
         case (.refusing, .some): server.retryAt = now + jittered(limits.probeEvery)
-        default: break
+        case (.connecting, .some(let problem)), (.unreachable, .some(let problem)):
+            server.retryAt = now + jittered(limits.probeEvery)
+            set(server, .refusing)
+            guard server.lastProblem != problem else { break }
+            server.lastProblem = problem
+            logger.notice(
+                "ASM Service does not serve yet",
+                metadata: ["link.server": "\(server.address)", "link.reason": "\(problem)"])
+        case (.healthy, nil), (.draining, _): break
         }
     }
 
@@ -210,6 +218,7 @@ extension PoolCore {
     }
 
     private func becameHealthy(_ server: PoolServer) {
+        server.lastProblem = nil
         set(server, .healthy)
         logger.notice("ASM Service is healthy", metadata: ["link.server": "\(server.address)"])
         dispatchWaiting()
@@ -312,7 +321,7 @@ extension PoolCore {
             }
         }
         let server = connection.server
-        if server.state == .refusing, server.retryAt <= now {
+        if server.state != .healthy, server.state != .draining, server.retryAt <= now {
             server.retryAt = now + TimeAmount(limits.pongWithin)
             askStatus(connection)
         }
