@@ -128,6 +128,7 @@ extension PoolCore {
         case .ping(let ping):
             connection.send(LinkFrame.with { $0.pong = ping })
         case .sessionEnded(let notice): received(notice, on: connection)
+        case .followed(let followed): received(followed, on: connection)
         case .draining:
             guard connection.server.state != .draining else { break }
             leave(connection, because: .draining)
