@@ -12,8 +12,8 @@ struct LogCommand: AsyncParsableCommand {
             abstract: "Make clients load a log anew, after its database was restored from a backup.",
             discussion: """
                 A backup is older than what clients have seen. Stop every ASM Service, restore the database, run this, \
-                and start them again: clients see that the log is another one and load it, instead of waiting at a \
-                place that it has not reached yet.
+                and start them again: clients see that the log is another one and load it. Without it, only those \
+                notice whose cursor says which entry they had at its place.
                 Example: asm log new-epoch --all --database postgresql://asm@db1,db2/asm
                 """)
 

@@ -18,6 +18,8 @@ final class FakeWeb: Sendable {
         case swallow(ClosedRange<EntryNumber>)
         /// Cannot resume.
         case resync
+        /// Cannot resume, because its log is another one, under the same epoch.
+        case otherLog
         case draining
         case bye(Refusal)
         /// Refuses the first message for now.
@@ -216,7 +218,12 @@ final class FakeLiveHandler: ChannelInboundHandler {
         }
         var isResync = false
         if case .resync = fault { isResync = true }
-        send(.welcome(user: FakeWeb.user, device: Device.ID(rawValue: 1), cursor: head, resync: isResync))
+        var otherLog = false
+        if case .otherLog = fault { (isResync, otherLog) = (true, true) }
+        send(
+            .welcome(
+                user: FakeWeb.user, device: Device.ID(rawValue: 1), cursor: head, resync: isResync,
+                otherLog: otherLog))
         if case .draining = fault { return send(.draining(reconnectAfterMilliseconds: 10)) }
         var from = cursor?.position ?? head.position
         if case .replay = fault { from = 0 }

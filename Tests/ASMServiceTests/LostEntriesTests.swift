@@ -29,7 +29,7 @@ struct LostEntriesTests {
             let now = try await test.store.head(of: test.customer.id)
             #expect(now.epoch != kept.epoch)
             #expect(bob.entries.last?.position == kept.position + 1)
-            let expected = LogCursor(epoch: now.epoch, position: kept.position)
+            let expected = try await test.cursor(at: kept.position)
             #expect(bob.sink.events.value.contains(.resync(expected)))
         }
     }
@@ -54,7 +54,7 @@ struct LostEntriesTests {
 
             let now = try await test.store.head(of: test.customer.id)
             #expect(now.epoch != kept.epoch)
-            let end = LogCursor(epoch: now.epoch, position: kept.position)
+            let end = try await test.cursor(at: kept.position)
             #expect(session.sink.events.value == [.attached(end, resync: true)])
             session.link.close()
         }

@@ -57,7 +57,7 @@ struct ResumeTests {
             }
             try await test.fill(thread, by: "alice", count: 2_100)
             let head = try await test.store.head(of: test.customer.id)
-            let cursor = LogCursor(epoch: head.epoch, position: head.position)
+            let cursor = try await test.cursor(at: head.position)
             let web = try test.web(try await test.server())
 
             for old in [

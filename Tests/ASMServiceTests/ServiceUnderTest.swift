@@ -152,6 +152,12 @@ final class ServiceUnderTest: Sendable {
         return TestSession(link: link, sink: sink, web: web)
     }
 
+    /// The cursor of who has followed the log to here, as servers give it.
+    func cursor(at position: LogPosition) async throws -> LogCursor {
+        let found = try await store.look(at: position, of: customer.id)
+        return LogCursor(epoch: found.head.head.epoch, position: position, mark: found.mark)
+    }
+
     func texts() async throws -> [String] {
         try await store.entries(of: customer.id, after: 0, limit: 100_000).compactMap(\.text)
     }

@@ -13,9 +13,16 @@ final class WebProcess: Sendable {
     /// Its own, so that reading what is long holds up no other test.
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     fileprivate let delivered: Delivered
+    /// How far a server has said last that quiet sessions have been delivered to.
+    var followed: Watched<LogPosition?> { delivered.furthest }
 
     fileprivate final class Delivered: LinkPoolEvents {
         let entries = Watched<[UInt64: [LogEntry]]>([:])
+        let furthest = Watched<LogPosition?>(nil)
+
+        func followed(_ customer: Int64, to cursor: LogCursor) {
+            furthest.change { $0 = cursor.position }
+        }
 
         func deliver(_ items: [LinkDelivery.Item], epoch: LogEpoch) {
             entries.change { entries in
@@ -104,12 +111,14 @@ struct TestSession: Sendable {
 
     final class Sink: LinkSessionSink {
         let events = Watched<[Event]>([])
+        /// The servers that it was attached to, one after the other.
+        let servers = Watched<[BindAddress]>([])
 
         func attached(_ attached: LinkAttached) {
             events.change { $0.append(.attached(attached.cursor, resync: attached.resync)) }
         }
-        func moved(to server: BindAddress) {}
-        func resync(at cursor: LogCursor) { events.change { $0.append(.resync(cursor)) } }
+        func moved(to server: BindAddress) { servers.change { $0.append(server) } }
+        func resync(at cursor: LogCursor, otherLog: Bool) { events.change { $0.append(.resync(cursor)) } }
         func ended(_ refusal: Refusal) { events.change { $0.append(.ended(refusal.code)) } }
     }
 

@@ -52,7 +52,7 @@ struct LinkRangeTests {
             #expect(response.fault?.description.contains("`\(way.last?.name ?? "")`") == true, "\(way)")
         }
         let pushes = try Self.ways(from: "Frame").filter {
-            ["delivery", "session_ended"].contains($0[0].name)
+            ["delivery", "session_ended", "followed"].contains($0[0].name)
         }
         #expect(pushes.count >= 7)
         for way in pushes {

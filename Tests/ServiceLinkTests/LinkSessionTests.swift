@@ -118,7 +118,8 @@ struct LinkSessionTests {
             #expect(await session.send("moves").isSuccess)
 
             let attachment = try #require(survivor.service.attached.value[session.id])
-            #expect(attachment.cursor == LogCursor(epoch: testEpoch, position: 6))
+            let last = LogEntry(LinkEntry.with { $0.position = 6 })
+            #expect(attachment.cursor == LogCursor(epoch: testEpoch, position: 6, mark: last.mark))
             victim.service.deliver(10...10, to: [session.id], on: old)
             survivor.service.deliver(5...8, to: [session.id], on: attachment.connection)
             await events.delivered.until { [8, 10].contains($0.last?.position) }
@@ -131,6 +132,36 @@ struct LinkSessionTests {
             survivor.service.deliver(9...9, to: [session.id], on: attachment.connection)
             #expect(try await pool.echo("after the delivery") == "after the delivery")
             #expect(events.positions.last == 8)
+        }
+    }
+
+    @Test("keeps up where nothing happens to it, and is attached elsewhere from there")
+    func keepsUp() async throws {
+        try await withSession { _, session, sink, events, victim, survivor in
+            let old = try #require(victim.service.attached.value[session.id]?.connection)
+            let known = LogCursor(epoch: testEpoch, position: 9_000, fingerprint: .init(rawValue: 9))
+            for (customer, position) in [(0, 9_000), (7, 9_100), (0, 8_000)] as [(Int64, Int64)] {
+                old.send(
+                    frame: .with {
+                        $0.followed = .with {
+                            $0.customer = customer
+                            $0.cursor = LogCursor(
+                                epoch: testEpoch, position: position, fingerprint: .init(rawValue: 9))
+                        }
+                    })
+            }
+            // What another history's server says does not concern it.
+            old.send(
+                frame: .with {
+                    $0.followed = .with { $0.cursor = LogCursor(epoch: .random(), position: 9_900) }
+                })
+            await events.notes.until { $0 == 4 }
+            await victim.server.closeAtOnce()
+            await survivor.service.attached.until { $0[session.id] != nil }
+
+            #expect(survivor.service.attached.value[session.id]?.cursor == known)
+            #expect(events.positions.isEmpty)
+            #expect(sink.events.value == [.attached(0)])
         }
     }
 

@@ -1,3 +1,4 @@
+import Domain
 import Logging
 import NIOCore
 import NIOPosix
@@ -52,5 +53,26 @@ struct LinkWarningTests {
         let said = log.lines.filter { $0.level >= .warning }.map { $0.facts["link.reason"] ?? $0.message }
         #expect(said.count == 1, "\(said)")
         #expect(said.first?.contains(impostor.words) == true, "\(said)")
+    }
+
+    @Test("is one line while it starts, and nothing of its health before it has answered that it serves")
+    func starting() async throws {
+        let service = TestService()
+        let refusal = LinkRefused(Refusal(.unavailable, "This server is starting."))
+        service.follow { request in
+            if case .getStatus = request.body { .body(.refused(refusal)) } else { .usual }
+        }
+        let server = try await TestServer(service)
+        let log = RecordedLog()
+        try await withPool(of: [server], limits: hastyLimits(), logger: log.logger) { pool, _ in
+            await service.seen.until { $0.count >= 4 }
+            #expect(!pool.isServing)
+            #expect(log.lines.map(\.message) == ["ASM Service does not serve yet"])
+            service.follow { _ in .usual }
+            let echo = try await pool.echo("at last")
+            #expect(echo == "at last")
+        }
+        #expect(log.lines.map(\.message) == ["ASM Service does not serve yet", "ASM Service is healthy"])
+        #expect(log.lines.first?.facts["link.reason"] == "This server is starting.")
     }
 }

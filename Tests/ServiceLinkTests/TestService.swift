@@ -134,6 +134,11 @@ final class TestEvents: LinkPoolEvents {
         delivered.change { $0 += items.map { Delivered(position: $0.entry.position, sessions: $0.sessions) } }
     }
 
+    /// How often a server has said how far a log was followed.
+    let notes = Watched(0)
+
+    func followed(_ customer: Int64, to cursor: LogCursor) { notes.change { $0 += 1 } }
+
     var positions: [Int64] { delivered.value.map(\.position) }
 }
 
@@ -151,7 +156,9 @@ final class TestSink: LinkSessionSink {
 
     func moved(to server: BindAddress) { servers.change { $0.append("\(server)") } }
     func attached(_ attached: LinkAttached) { events.change { $0.append(.attached(attached.position)) } }
-    func resync(at cursor: LogCursor) { events.change { $0.append(.resync(cursor.position)) } }
+    func resync(at cursor: LogCursor, otherLog: Bool) {
+        events.change { $0.append(.resync(cursor.position)) }
+    }
     func ended(_ refusal: Refusal) { events.change { $0.append(.ended(refusal.code)) } }
 }
 

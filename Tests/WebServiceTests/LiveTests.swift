@@ -29,7 +29,7 @@ struct LiveTests {
             #expect(ack.json["ref"] as? Int == 7)
             #expect(ack.json["position"] as? Int == 1)
             #expect(entries.kind == "entries")
-            #expect(entries.json["cursor"] as? String == "\(MemoryService.epoch).1")
+            #expect(entries.json["cursor"] as? String == web.service.cursor(at: 1))
             let entry = try #require((entries.json["entries"] as? [[String: Any]])?.first)
             #expect(entry["text"] as? String == "Grüße 😀")
             alice.close()
@@ -266,10 +266,10 @@ struct LiveTests {
             let (first, second, third) = (
                 try await client.frame(), try await client.frame(), try await client.frame()
             )
-            #expect(first.json["cursor"] as? String == "\(MemoryService.epoch).2")
+            #expect(first.json["cursor"] as? String == web.service.cursor(at: 2))
             #expect((first.json["entries"] as? [Any])?.count == 2)
             #expect(second.kind == "receipts")
-            #expect(second.json["cursor"] as? String == "\(MemoryService.epoch).3")
+            #expect(second.json["cursor"] as? String == web.service.cursor(at: 3))
             let entries = try #require(third.json["entries"] as? [[String: Any]])
             #expect(entries.map { $0["position"] as? Int } == [4, 5])
             #expect((entries[0]["text"] as? String)?.count == 20_000)
@@ -295,7 +295,7 @@ struct LiveTests {
             for position in 1...count {
                 web.service.publish([text])
                 let frame = try await fast.frame()
-                #expect(frame.json["cursor"] as? String == "\(MemoryService.epoch).\(position)")
+                #expect(frame.json["cursor"] as? String == web.service.cursor(at: position))
             }
             try await slow.setReading(true)
             var last = try await slow.frame()
@@ -309,12 +309,13 @@ struct LiveTests {
             #expect(last.kind == "resync")
             // From where the resync says, nothing is missing: what its event loop had not come to yet follows.
             let start = try #require(
-                (last.json["cursor"] as? String)?.split(separator: ".").last.flatMap { Int($0) })
+                (last.json["cursor"] as? String)?.split(separator: ".").dropFirst().first.flatMap { Int($0) })
+            #expect(last.json["cursor"] as? String == web.service.cursor(at: start))
             #expect(start > seen)
             web.service.publish([text])
             for position in start + 1...count + 1 {
                 #expect(
-                    try await slow.frame().json["cursor"] as? String == "\(MemoryService.epoch).\(position)")
+                    try await slow.frame().json["cursor"] as? String == web.service.cursor(at: position))
             }
             slow.close()
             fast.close()

@@ -27,6 +27,9 @@ final class MemoryService: LinkService {
         var holdsLogIns = false
         var addresses: [String] = []
         var marks: [LinkMarkReceipt] = []
+        var logReads = 0
+        /// How far the log is with what concerns nobody here.
+        var followed: Int64 = 0
     }
 
     private let state = Mutex(State())
@@ -82,6 +85,28 @@ final class MemoryService: LinkService {
                 connection.connection.send(delivery)
             }
         }
+    }
+
+    /// The cursor of who has got this entry.
+    func cursor(at position: Int) -> String {
+        let entry = state.withLock { $0.entries.first { $0.position == position } }
+        return "\(Self.epoch).\(position)."
+            + (entry.map { "\(CursorFingerprint(LogEntry($0).mark))" } ?? "none")
+    }
+
+    /// How often the log was read.
+    var logReads: Int { state.withLock { $0.logReads } }
+
+    /// Says that the log has grown so far by entries that concern nobody here.
+    func say(followed position: Int64) {
+        let connections = state.withLock { state in
+            state.followed = position
+            return state.attached.map(\.connection)
+        }
+        var frame = LinkFrame()
+        frame.followed.customer = 5
+        frame.followed.cursor = LogCursor(epoch: Self.epoch, position: position)
+        for connection in connections { connection.send(frame: frame) }
     }
 
     var attachedSessions: Int { state.withLock { $0.attached.count } }
@@ -171,6 +196,7 @@ final class MemoryService: LinkService {
             details.entry = entry
             return .messageDetails(details)
         case .readLog(let read):
+            state.withLock { $0.logReads += 1 }
             var page = LinkLogPage()
             page.cursor = head
             page.entries =
@@ -234,7 +260,8 @@ final class MemoryService: LinkService {
     }
 
     private var head: LogCursor {
-        LogCursor(epoch: Self.epoch, position: state.withLock { Int64($0.entries.count) })
+        LogCursor(
+            epoch: Self.epoch, position: state.withLock { max(Int64($0.entries.count), $0.followed) })
     }
 
     private var thread: LinkThread {

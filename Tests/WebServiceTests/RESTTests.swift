@@ -186,6 +186,29 @@ struct RESTTests {
         }
     }
 
+    @Test("a long poll that nothing concerns looks again as the log grows, and answers where it is then")
+    func quietLongPolls() async throws {
+        try await withWeb { web in
+            let start = try await web.request("GET", "/v1/entries")
+            let cursor = try #require(start.json["cursor"] as? String)
+            async let poll = web.request("GET", "/v1/entries?after=\(cursor)&wait=2")
+            while web.service.attachedSessions < 1 { try await Task.sleep(for: .milliseconds(1)) }
+            let asked = web.service.logReads
+            web.service.say(followed: 3_999)
+            web.service.say(followed: 4_001)
+            while web.service.logReads == asked { try await Task.sleep(for: .milliseconds(1)) }
+            web.service.say(followed: 4_002)
+
+            let page = try await poll
+
+            #expect((page.json["entries"] as? [Any])?.isEmpty == true)
+            #expect(page.json["otherLog"] == nil)
+            #expect(page.json["cursor"] as? String == "\(MemoryService.epoch).4002")
+            // Once for being told, and once at the end.
+            #expect(web.service.logReads == asked + 2)
+        }
+    }
+
     @Test("log-ins beyond the limit are sent away with Retry-After, and the others are answered")
     func limitsLogIns() async throws {
         try await withWeb {

@@ -31,8 +31,8 @@ extension MessagingClient {
     /// Catches up by the inbox and the threads' history where the server cannot send what was missed.
     ///
     /// The cursor moves only at the end: a failure in between leads to another resync, not to a gap.
-    func resync(at cursor: LogCursor) async throws {
-        guard let old = state.cursor, old.epoch == cursor.epoch else {
+    func resync(at cursor: LogCursor, otherLog: Bool) async throws {
+        guard let old = state.cursor, old.epoch == cursor.epoch, !otherLog else {
             // Another log, or none before: numbers of the past say nothing about it.
             let isFirst = state.cursor == nil
             state.progress = [:]

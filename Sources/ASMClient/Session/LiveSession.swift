@@ -81,14 +81,14 @@ extension MessagingClient {
             if !outbox.resume(at: .now), let time = outbox.heldUntil {
                 tick(queue, in: max(Backoff.shortest, ContinuousClock.now.duration(to: time)), on: live)
             }
-        case .frame(.welcome(let user, _, let cursor, let isResync)):
+        case .frame(.welcome(let user, _, let cursor, let isResync, let otherLog)):
             end.welcomedAt = .now
             self.user = user
             connection = live
             if configuration.observe != nil { live.send([.route]) }
             eventBuffer.push(.connected(to: address))
             if isResync {
-                try await resync(at: cursor)
+                try await resync(at: cursor, otherLog: otherLog)
             } else if state.cursor == nil {
                 state.cursor = cursor
                 settled = state
@@ -133,7 +133,7 @@ extension MessagingClient {
                 .marks(
                     thread: ThreadID(frame.thread), marks: marks, atMilliseconds: frame.at.milliseconds))
             state.cursor = frame.cursor
-        case .resync(let cursor): try await resync(at: cursor)
+        case .resync(let cursor, let otherLog): try await resync(at: cursor, otherLog: otherLog)
         case .refused, .pong, .route, .unknown, .welcome, .draining, .bye: break
         }
     }

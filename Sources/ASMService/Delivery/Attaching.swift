@@ -1,4 +1,5 @@
 import Domain
+import Logging
 import SQLDatabase
 import ServiceLink
 import Store
@@ -9,26 +10,40 @@ extension CustomerFeed {
         guard !session.isClosed, let head, let user = session.record?.user.id else {
             return request.reply.refuse(Self.closedMeanwhile)
         }
-        guard let cursor = request.cursor else { return begin(session, request, missed: []) }
-        guard cursor.epoch == head.epoch else { return begin(session, request, missed: nil) }
+        guard let cursor = request.cursor else { return begin(session, request, .entries([])) }
+        guard cursor.epoch == head.epoch else { return begin(session, request, .otherLog) }
         // The client may have followed the log further through another server.
         if cursor.position > position { try await readOn() }
         // … or it was another log than the one that this server now finds.
         guard cursor.epoch == self.head?.epoch, cursor.position <= position else {
-            return begin(session, request, missed: nil)
+            return begin(session, request, .otherLog)
         }
-        if let missed = try await tailEntries(after: cursor.position, for: user) {
-            return begin(session, request, missed: missed)
+        let isTooFar = position - cursor.position > Self.catchUpSpan
+        switch stands(cursor) {
+        case false?: return begin(session, request, .otherLog)
+        case true?:
+            if let missed = try await tailEntries(after: cursor.position, for: user) {
+                return begin(session, request, .entries(missed))
+            }
+            if isTooFar { return begin(session, request, .tooFarBehind) }
+            catchUp(session, request, after: cursor.position)
+        case nil: catchUp(session, request, after: cursor.position, looksFor: cursor, reads: !isTooFar)
         }
-        guard position - cursor.position <= Self.catchUpSpan else {
-            return begin(session, request, missed: nil)
-        }
-        catchUp(session, request, after: cursor.position, having: [])
+    }
+
+    /// Whether the log followed here has the entry of the cursor at its position; nil when memory does not say.
+    private func stands(_ cursor: LogCursor) -> Bool? {
+        guard cursor.fingerprint != nil else { return true }
+        guard cursor.position < position else { return cursor.mayStand(at: mark) }
+        return recent(at: cursor.position).map { cursor.mayStand(at: $0.mark) }
     }
 
     /// Reads what a session missed outside the feed's own order, so that the others do not wait for it.
+    /// - Parameter cursor: when set, the entry there is looked at first.
+    /// - Parameter reads: false when it has only to be told why it starts anew.
     private func catchUp(
-        _ session: LiveSession, _ request: AttachRequest, after: LogPosition, having: [LogEntry]
+        _ session: LiveSession, _ request: AttachRequest, after: LogPosition, having: [LogEntry] = [],
+        looksFor cursor: LogCursor? = nil, reads: Bool = true
     ) {
         guard let record = session.record else { return request.reply.refuse(Self.closedMeanwhile) }
         let user = record.user.id
@@ -38,6 +53,13 @@ extension CustomerFeed {
             guard !session.isClosed else { return request.reply.refuse(Self.closedMeanwhile) }
             await RequestRouter.untilTaken(by: session.connection)
             do {
+                if let cursor {
+                    let found = try await store.look(at: cursor.position, of: customer)
+                    guard cursor.mayStand(at: found.mark) else {
+                        return tell(.caughtUp(session, request, .otherLog, upTo: upTo))
+                    }
+                }
+                guard reads else { return tell(.caughtUp(session, request, .tooFarBehind, upTo: upTo)) }
                 var missed = having
                 var from = after
                 while !session.isClosed, !Self.isTooMuch(missed) {
@@ -47,7 +69,7 @@ extension CustomerFeed {
                     guard slice.count == Self.catchUpSlice, let last = slice.last else { break }
                     from = last.position
                 }
-                tell(.caughtUp(session, request, missed, upTo: upTo))
+                tell(.caughtUp(session, request, .entries(missed), upTo: upTo))
             } catch {
                 request.reply.refuse(Refusal(failureOfRequest: error))
             }
@@ -65,20 +87,21 @@ extension CustomerFeed {
     }
 
     func finishAttach(
-        _ session: LiveSession, _ request: AttachRequest, _ missed: [LogEntry], upTo: LogPosition
+        _ session: LiveSession, _ request: AttachRequest, _ found: CaughtUp, upTo: LogPosition
     ) async throws {
         guard !session.isClosed, let user = session.record?.user.id else {
             return request.reply.refuse(Self.closedMeanwhile)
         }
         // The log may have become another one meanwhile, of which the notice went to live sessions only.
-        guard request.cursor?.epoch == head?.epoch, !Self.isTooMuch(missed) else {
-            return begin(session, request, missed: nil)
+        guard request.cursor?.epoch == head?.epoch else { return begin(session, request, .otherLog) }
+        guard case .entries(let missed) = found, !Self.isTooMuch(missed) else {
+            return begin(session, request, found)
         }
         if let rest = try await tailEntries(after: upTo, for: user) {
-            begin(session, request, missed: missed + rest)
+            begin(session, request, .entries(missed + rest))
         } else if let cursor = request.cursor, position - cursor.position > Self.catchUpSpan {
             // The log grew faster than it was read.
-            begin(session, request, missed: nil)
+            begin(session, request, .tooFarBehind)
         } else {
             catchUp(session, request, after: upTo, having: missed)
         }
@@ -99,8 +122,7 @@ extension CustomerFeed {
     }
 
     /// Answers the attach, sends what was missed, and puts the session on the live list.
-    /// - Parameter missed: nil when the session has to start anew.
-    private func begin(_ session: LiveSession, _ request: AttachRequest, missed: [LogEntry]?) {
+    private func begin(_ session: LiveSession, _ request: AttachRequest, _ found: CaughtUp) {
         guard let head, let record = session.record else { return }
         // Revoked between the look at its token and now: what the log said then concerned only live sessions.
         guard !sessionDirectory.hasEnded(record.id) else {
@@ -109,11 +131,26 @@ extension CustomerFeed {
         }
         var attached = LinkAttached()
         attached.identity = LinkIdentity(record)
-        attached.cursor = LogCursor(epoch: head.epoch, position: position)
-        attached.resync = missed.map(Self.isTooMuch) ?? true
+        attached.cursor = markedHead(in: head.epoch).cursor
+        var missed: [LogEntry] = []
+        switch found {
+        case .entries(let entries) where !Self.isTooMuch(entries): missed = entries
+        case .entries, .tooFarBehind: attached.resync = true
+        case .otherLog:
+            attached.resync = true
+            attached.otherLog = true
+            sayOtherLog()
+        }
         sessions.add(session, of: record.user.id)
         request.reply.answer(.attached(attached))
-        guard let missed, !attached.resync, !missed.isEmpty else { return }
+        if !missed.isEmpty { session.connection.send(Self.delivery(of: missed, to: session)) }
+        // It has all up to here now, however far back it stood.
+        if let cursor = request.cursor, !attached.resync, position - cursor.position >= Self.followedEvery {
+            tellFollowed(session.connection)
+        }
+    }
+
+    private static func delivery(of missed: [LogEntry], to session: LiveSession) -> LinkDelivery {
         var delivery = LinkDelivery()
         delivery.items = missed.map { entry in
             var item = LinkDelivery.Item()
@@ -121,6 +158,21 @@ extension CustomerFeed {
             item.sessions = [session.address.session]
             return item
         }
-        session.connection.send(delivery)
+        return delivery
+    }
+
+    /// Says once that a client knew more than the log has, or something else.
+    ///
+    /// Nothing follows from it for others: a cursor is a client's word, which can be forged, so it must not be a way to let
+    /// everybody begin anew.
+    private func sayOtherLog() {
+        guard !hasSaidOtherLog else { return }
+        hasSaidOtherLog = true
+        Logger.current.warning(
+            """
+            A client has followed another history of a log; it is told to load it anew. If the database was restored \
+            from a backup, stop all ASM Services and run `asm log new-epoch`
+            """,
+            metadata: ["customer.id": "\(customer)", "log.head": "\(position)"])
     }
 }

@@ -40,9 +40,18 @@ actor CustomerFeed {
         case verify(CheckedContinuation<Void, any Error>?)
         case attach(LiveSession, AttachRequest)
         /// What the database held for a session that resumes, up to a position.
-        case caughtUp(LiveSession, AttachRequest, [LogEntry], upTo: LogPosition)
+        case caughtUp(LiveSession, AttachRequest, CaughtUp, upTo: LogPosition)
         case detach(SessionAddress)
         case connectionClosed(UInt64)
+    }
+
+    /// What the database held for a session that resumes.
+    enum CaughtUp: Sendable {
+        case entries([LogEntry])
+        /// So much was added since that it starts anew.
+        case tooFarBehind
+        /// Its cursor is of another history of the log.
+        case otherLog
     }
 
     struct AttachRequest: Sendable {
@@ -67,6 +76,10 @@ actor CustomerFeed {
     var mark: EntryMark?
     /// Whether nothing hints that the database may have lost what was followed.
     var isProven = true
+    /// How far connections have been told that their sessions were delivered to.
+    var toldFollowed: LogPosition = 0
+    /// Whether this server has said already that a client knew another history of the log.
+    var hasSaidOtherLog = false
     var stash: [LogPosition: CommittedEntry] = [:]
     var tail = Deque<LogEntry>()
     var tailSize = 0
@@ -164,6 +177,7 @@ actor CustomerFeed {
         head = found.head
         position = found.head.position
         mark = found.mark
+        toldFollowed = position
     }
 
     private func handle(_ event: Event) async throws {
@@ -175,8 +189,8 @@ actor CustomerFeed {
             try await verify()
             asker?.resume()
         case .attach(let session, let request): try await attach(session, request)
-        case .caughtUp(let session, let request, let entries, let upTo):
-            try await finishAttach(session, request, entries, upTo: upTo)
+        case .caughtUp(let session, let request, let found, let upTo):
+            try await finishAttach(session, request, found, upTo: upTo)
         case .detach(let address): sessions.remove(address)
         case .connectionClosed(let connection): sessions.removeAll(of: connection)
         }
@@ -314,6 +328,7 @@ extension CustomerFeed {
         position += Int64(batch.count)
         mark = batch.last?.entry.mark
         for (connection, delivery) in deliveries { sessions.connection(connection)?.send(delivery) }
+        tellFollowed()
     }
 
     private func addItems(

@@ -49,6 +49,7 @@ extension CustomerFeed {
         head = found
         position = found.position
         mark = end.mark
+        toldFollowed = position
         stash.removeAll()
         tail.removeAll()
         tailSize = 0
@@ -57,7 +58,7 @@ extension CustomerFeed {
             var notice = LinkSessionEnded()
             notice.sessions = sessions.map(\.address.session)
             notice.code = "resync"
-            notice.cursor = LogCursor(epoch: found.epoch, position: found.position)
+            notice.cursor = end.cursor
             var frame = LinkFrame()
             frame.sessionEnded = notice
             sessions.first?.connection.send(frame: frame)

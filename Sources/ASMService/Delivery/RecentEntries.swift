@@ -27,9 +27,15 @@ extension CustomerFeed {
 
     /// Whether another entry was followed at this one's position.
     func contradicts(_ entry: LogEntry) -> Bool {
-        let index = tail.count - 1 - Int(position - entry.position)
-        guard tail.indices.contains(index), tail[index].position == entry.position else { return false }
-        return tail[index].mark != entry.mark
+        guard let followed = recent(at: entry.position) else { return false }
+        return followed.mark != entry.mark
+    }
+
+    /// The entry at a position, while it is kept.
+    func recent(at wanted: LogPosition) -> LogEntry? {
+        let index = tail.count - 1 - Int(position - wanted)
+        guard tail.indices.contains(index), tail[index].position == wanted else { return nil }
+        return tail[index]
     }
 }
 

@@ -13,6 +13,9 @@ struct SessionTable {
 
     func of(_ user: User.ID) -> [SessionAddress] { byUser[user] ?? [] }
 
+    /// Each that has a session here.
+    var allConnections: [LinkConnection] { connections.values.map(\.connection) }
+
     func connection(_ id: UInt64) -> LinkConnection? { connections[id]?.connection }
 
     mutating func add(_ session: LiveSession, of user: User.ID) {

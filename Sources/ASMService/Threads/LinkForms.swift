@@ -58,7 +58,7 @@ extension LinkParticipant {
 extension LinkInbox {
     init(_ page: InboxPage) {
         self.init()
-        cursor = LogCursor(epoch: page.head.epoch, position: page.head.position)
+        cursor = MarkedHead(head: page.head, mark: page.mark).cursor
         threads = page.threads.map { LinkThread($0) }
         next = page.next ?? 0
     }

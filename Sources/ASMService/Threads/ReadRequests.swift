@@ -96,12 +96,15 @@ extension RequestRouter {
     private func readLog(
         _ wish: LinkReadLog, _ user: User.ID, _ customer: Customer.ID
     ) async throws -> LinkLogPage {
-        let head = try await store.head(of: customer)
+        let found = try await store.look(at: wish.cursor?.position ?? 0, of: customer)
+        let head = found.head.head
         var page = LinkLogPage()
-        page.cursor = LogCursor(epoch: head.epoch, position: head.position)
+        page.cursor = found.head.cursor
         guard let cursor = wish.cursor else { return page }
-        guard cursor.epoch == head.epoch, cursor.position <= head.position else {
+        guard cursor.epoch == head.epoch, cursor.position <= head.position, cursor.mayStand(at: found.mark)
+        else {
             page.resync = true
+            page.otherLog = true
             return page
         }
         guard try await !isTooFarBehind(cursor, head, user, customer) else {
@@ -123,7 +126,7 @@ extension RequestRouter {
         }
         let kept = Self.fitting(entries.prefix(limit))
         if kept.count < entries.count, let last = kept.last {
-            page.cursor = LogCursor(epoch: head.epoch, position: last.position)
+            page.cursor = LogCursor(epoch: head.epoch, position: last.position, mark: last.mark)
         }
         page.entries = kept.map { LinkEntry($0) }
         return page

@@ -88,7 +88,7 @@ final class BenchUser: LiveHandler {
 
     func received(_ frame: ServerFrame) {
         switch frame {
-        case .welcome(_, _, let cursor, let isResync):
+        case .welcome(_, _, let cursor, let isResync, _):
             if isResync { load.counts.resyncs += 1 }
             if isResync || self.cursor == nil { self.cursor = cursor }
             isWelcome = true
@@ -103,7 +103,7 @@ final class BenchUser: LiveHandler {
             cursor = frame.cursor
             load.counts.receiptFrames += 1
         case .refused(let ref, let refusal): refused(ref, refusal)
-        case .resync(let cursor):
+        case .resync(let cursor, _):
             load.counts.resyncs += 1
             self.cursor = cursor
         case .bye(let refusal):

@@ -194,7 +194,7 @@ private struct ClientFields {
         throw FrameRejection(
             Refusal(
                 .badRequest,
-                "In hello, `cursor` is not valid; expected a cursor as a server gave it (EPOCH.POSITION), or none."
+                "In hello, `cursor` is not valid; expected a cursor as a server gave it (EPOCH.POSITION.FINGERPRINT), or none."
             ),
             ref: ref)
     }

@@ -57,6 +57,10 @@ package enum JSONWriter {
         bare(cursor.epoch, into: &bytes)
         bytes.append(UInt8(ascii: "."))
         integer(cursor.position, into: &bytes)
+        if let fingerprint = cursor.fingerprint {
+            bytes.append(UInt8(ascii: "."))
+            fingerprint.write(into: &bytes)
+        }
         bytes.append(UInt8(ascii: "\""))
     }
 

@@ -1,11 +1,12 @@
 /// A live frame from server to client (docs/client-protocol.md, section 3).
 package enum ServerFrame: Sendable, Hashable {
-    case welcome(user: User.ID, device: Device.ID, cursor: LogCursor, resync: Bool)
+    /// `otherLog`: with `resync`, what the client had may be of another history of the log, numbers and marks included.
+    case welcome(user: User.ID, device: Device.ID, cursor: LogCursor, resync: Bool, otherLog: Bool = false)
     case ack(ref: FrameRef, position: LogPosition, number: EntryNumber, at: Timestamp)
     case refused(ref: FrameRef?, Refusal)
     case entries(cursor: LogCursor, [LogEntry])
     case receipts(ReceiptsFrame)
-    case resync(cursor: LogCursor)
+    case resync(cursor: LogCursor, otherLog: Bool = false)
     case draining(reconnectAfterMilliseconds: Int)
     case pong(ref: FrameRef?)
     case bye(Refusal)
@@ -24,7 +25,7 @@ package enum ServerFrame: Sendable, Hashable {
     /// Appends the frame as JSON.
     package func encode(into bytes: inout [UInt8]) {
         switch self {
-        case .welcome(let user, let device, let cursor, let resync):
+        case .welcome(let user, let device, let cursor, let resync, let otherLog):
             JSONWriter.raw(#"{"kind":"welcome","user":"#, into: &bytes)
             JSONWriter.identifier(user, into: &bytes)
             JSONWriter.raw(#","device":"#, into: &bytes)
@@ -32,6 +33,7 @@ package enum ServerFrame: Sendable, Hashable {
             JSONWriter.raw(#","cursor":"#, into: &bytes)
             JSONWriter.cursor(cursor, into: &bytes)
             JSONWriter.raw(resync ? #","resync":true"# : #","resync":false"#, into: &bytes)
+            if otherLog { JSONWriter.raw(#","otherLog":true"#, into: &bytes) }
         case .ack(let ref, let position, let number, let at):
             JSONWriter.raw(#"{"kind":"ack","ref":"#, into: &bytes)
             ref.write(into: &bytes)
@@ -49,9 +51,10 @@ package enum ServerFrame: Sendable, Hashable {
             Self.encodeEntries(entries, cursor: cursor, into: &bytes)
             return
         case .receipts(let frame): frame.encode(into: &bytes)
-        case .resync(let cursor):
+        case .resync(let cursor, let otherLog):
             JSONWriter.raw(#"{"kind":"resync","cursor":"#, into: &bytes)
             JSONWriter.cursor(cursor, into: &bytes)
+            if otherLog { JSONWriter.raw(#","otherLog":true"#, into: &bytes) }
         case .draining(let milliseconds):
             JSONWriter.raw(#"{"kind":"draining","reconnectAfterMs":"#, into: &bytes)
             JSONWriter.integer(Int64(milliseconds), into: &bytes)

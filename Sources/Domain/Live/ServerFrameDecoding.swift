@@ -59,6 +59,7 @@ private struct ServerFields {
     var device: JSONScalar?
     var cursor: JSONScalar?
     var resync: JSONScalar?
+    var otherLog: JSONScalar?
     var position: JSONScalar?
     var number: JSONScalar?
     var at: JSONScalar?
@@ -80,6 +81,7 @@ private struct ServerFields {
         case "device": device = try scanner.scalar()
         case "cursor": cursor = try scanner.scalar()
         case "resync": resync = try scanner.scalar()
+        case "otherLog": otherLog = try scanner.scalar()
         case "position": position = try scanner.scalar()
         case "number": number = try scanner.scalar()
         case "at": at = try scanner.scalar()
@@ -111,7 +113,7 @@ private struct ServerFields {
         case "entries":
             if let cursor = logCursor(), let entries { .entries(cursor: cursor, entries) } else { nil }
         case "receipts": receiptsFrame()
-        case "resync": logCursor().map { .resync(cursor: $0) }
+        case "resync": logCursor().map { .resync(cursor: $0, otherLog: otherLog == .bool(true)) }
         case "draining":
             if case .integer(let value) = reconnectAfter {
                 .draining(reconnectAfterMilliseconds: Int(value))
@@ -134,7 +136,9 @@ private struct ServerFields {
         guard case .string(let user) = user, let user = User.ID(user), case .string(let device) = device,
             let device = Device.ID(device), let cursor = logCursor()
         else { return nil }
-        return .welcome(user: user, device: device, cursor: cursor, resync: resync == .bool(true))
+        return .welcome(
+            user: user, device: device, cursor: cursor, resync: resync == .bool(true),
+            otherLog: otherLog == .bool(true))
     }
 
     private func ack() -> ServerFrame? {

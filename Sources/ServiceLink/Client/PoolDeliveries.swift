@@ -42,11 +42,12 @@ extension PoolCore {
         _ item: LinkDelivery.Item, on connection: ServerConnection
     ) -> (epoch: LogEpoch?, kept: [UInt64]?) {
         let position = item.entry.position
+        let fingerprint = CursorFingerprint(item.entry.mark)
         let ids = item.sessions
         var epoch: LogEpoch?
         var kept: [UInt64]?
         for (index, id) in ids.enumerated() {
-            if let found = advance(id, to: position, on: connection) {
+            if let found = advance(id, to: position, fingerprint, on: connection) {
                 epoch = found
                 kept?.append(id)
             } else if kept == nil {
@@ -57,12 +58,31 @@ extension PoolCore {
     }
 
     /// The epoch of the session's log when it has not had the position; nil when it had, or is not here.
-    private func advance(_ id: UInt64, to position: LogPosition, on connection: ServerConnection) -> LogEpoch?
-    {
+    private func advance(
+        _ id: UInt64, to position: LogPosition, _ fingerprint: CursorFingerprint,
+        on connection: ServerConnection
+    ) -> LogEpoch? {
         guard let session = sessions[id], case .attached(let current) = session.phase, current === connection,
             let cursor = session.cursor, position > cursor.position
         else { return nil }
-        session.cursor = LogCursor(epoch: cursor.epoch, position: position)
+        session.cursor = LogCursor(epoch: cursor.epoch, position: position, fingerprint: fingerprint)
         return cursor.epoch
+    }
+
+    /// Moves on the cursors of sessions to which nothing happened, so that another server need not look through all that
+    /// the log gained meanwhile.
+    ///
+    /// What concerned one of them came before on the same connection. One that is only being attached is not meant: what
+    /// it missed is still to come.
+    func received(_ followed: LinkFollowed, on connection: ServerConnection) {
+        let furthest = followed.cursor
+        for session in sessions.values where session.customer == followed.customer {
+            guard case .attached(let current) = session.phase, current === connection,
+                let cursor = session.cursor, cursor.epoch == furthest.epoch,
+                cursor.position < furthest.position
+            else { continue }
+            session.cursor = furthest
+        }
+        events.followed(followed.customer, to: furthest)
     }
 }

@@ -128,6 +128,7 @@ extension PoolCore {
         case .ping(let ping):
             connection.send(LinkFrame.with { $0.pong = ping })
         case .sessionEnded(let notice): received(notice, on: connection)
+        case .followed(let followed): received(followed, on: connection)
         case .draining:
             guard connection.server.state != .draining else { break }
             leave(connection, because: .draining)
@@ -168,8 +169,8 @@ extension PoolCore {
         }
         guard !connection.isGreeted else { return }
         connection.isGreeted = true
-        connection.server.lastProblem = nil
-        becameHealthy(connection.server)
+        // It may be starting still: it is given work when it has answered that it serves.
+        connection.server.retryAt = now + TimeAmount(limits.pongWithin)
         askStatus(connection)
     }
 
@@ -195,9 +196,17 @@ extension PoolCore {
             }
         switch (server.state, problem) {
         case (.healthy, .some(let problem)): leave(connection, because: .refusing(problem))
-        case (.refusing, nil): becameHealthy(server)
+        case (.refusing, nil), (.connecting, nil), (.unreachable, nil): becameHealthy(server)
         case (.refusing, .some): server.retryAt = now + jittered(limits.probeEvery)
-        default: break
+        case (.connecting, .some(let problem)), (.unreachable, .some(let problem)):
+            server.retryAt = now + jittered(limits.probeEvery)
+            set(server, .refusing)
+            guard server.lastProblem != problem else { break }
+            server.lastProblem = problem
+            logger.notice(
+                "ASM Service does not serve yet",
+                metadata: ["link.server": "\(server.address)", "link.reason": "\(problem)"])
+        case (.healthy, nil), (.draining, _): break
         }
     }
 
@@ -210,6 +219,7 @@ extension PoolCore {
     }
 
     private func becameHealthy(_ server: PoolServer) {
+        server.lastProblem = nil
         set(server, .healthy)
         logger.notice("ASM Service is healthy", metadata: ["link.server": "\(server.address)"])
         dispatchWaiting()
@@ -312,7 +322,7 @@ extension PoolCore {
             }
         }
         let server = connection.server
-        if server.state == .refusing, server.retryAt <= now {
+        if server.state != .healthy, server.state != .draining, server.retryAt <= now {
             server.retryAt = now + TimeAmount(limits.pongWithin)
             askStatus(connection)
         }

@@ -144,16 +144,21 @@ extension PoolCore {
         session.avoids = nil
         session.wasAttached = true
         connection.server.sessions += 1
+        session.customer = attached.identity.customer
         let beginsAnew = attached.resync || session.cursor?.epoch != attached.cursor.epoch
+        // Servers of older versions say it only by the epoch.
+        let isOtherEpoch = session.cursor.map { $0.epoch != attached.cursor.epoch } ?? false
+        let otherLog = attached.otherLog || isOtherEpoch
         if beginsAnew { session.cursor = attached.cursor }
         if isFirst {
             var attached = attached
+            attached.otherLog = attached.resync && otherLog
             // What was missed is still to come: until then the client stands where it said it did.
             if let cursor = session.cursor { attached.cursor = cursor }
             session.sink?.attached(attached)
         } else {
             counters.reattached.add()
-            if beginsAnew { session.sink?.resync(at: attached.cursor) }
+            if beginsAnew { session.sink?.resync(at: attached.cursor, otherLog: otherLog) }
         }
         session.sink?.moved(to: connection.server.address)
         repeatSends(of: session, on: connection)
@@ -171,8 +176,9 @@ extension PoolCore {
             switch notice.code {
             case "resync":
                 guard case .attached = session.phase else { continue }
+                // A server says it of a session that it has only when the log has become another one.
                 session.cursor = notice.cursor
-                session.sink?.resync(at: notice.cursor)
+                session.sink?.resync(at: notice.cursor, otherLog: true)
             case Refusal.Code.unavailable.rawValue: move(session, isFree: false)
             default:
                 let code = Refusal.Code(rawValue: notice.code) ?? .unauthenticated

@@ -25,6 +25,8 @@ final class SessionState {
     var phase = Phase.waiting
     /// How far it was delivered to; nil before it was attached without a cursor.
     var cursor: LogCursor?
+    /// Whose log it follows; 0 before it was attached.
+    var customer: Int64 = 0
     var wasAttached = false
     var attachID: UInt64 = 0
     /// Not asked again before this time.

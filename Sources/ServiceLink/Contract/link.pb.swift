@@ -108,6 +108,15 @@ package nonisolated struct LinkFrame: Sendable {
     set {kind = .draining(newValue)}
   }
 
+  /// server to client
+  package var followed: LinkFollowed {
+    get {
+      if case .followed(let v)? = kind {return v}
+      return LinkFollowed()
+    }
+    set {kind = .followed(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -126,6 +135,8 @@ package nonisolated struct LinkFrame: Sendable {
     case sessionEnded(LinkSessionEnded)
     /// server to client: no new sessions here, move yours
     case draining(LinkDraining)
+    /// server to client
+    case followed(LinkFollowed)
 
   }
 
@@ -645,6 +656,9 @@ package nonisolated struct LinkAttach: Sendable {
 
   package var hasCursor_p: Bool = false
 
+  /// of the entry at the position (Domain's CursorFingerprint); 0: none is known
+  package var fingerprint: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -672,6 +686,11 @@ package nonisolated struct LinkAttached: Sendable {
   package var position: Int64 = 0
 
   package var resync: Bool = false
+
+  package var fingerprint: UInt64 = 0
+
+  /// with resync: what the client had is of another history of the log
+  package var otherLog: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -934,6 +953,8 @@ package nonisolated struct LinkInbox: Sendable {
   /// 0: no more
   package var next: Int64 = 0
 
+  package var fingerprint: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1186,6 +1207,8 @@ package nonisolated struct LinkReadLog: Sendable {
 
   package var limit: UInt32 = 0
 
+  package var fingerprint: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1205,6 +1228,11 @@ package nonisolated struct LinkLogPage: Sendable {
   package var entries: [LinkEntry] = []
 
   package var resync: Bool = false
+
+  package var fingerprint: UInt64 = 0
+
+  /// as in Attached
+  package var otherLog: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1443,6 +1471,30 @@ package nonisolated struct LinkSessionEnded: Sendable {
 
   package var epochLow: UInt64 = 0
 
+  package var fingerprint: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// How far every session of this connection that follows a customer's log has been delivered to: what lies before and
+/// concerns one of them went before this frame. So a session to which nothing happens keeps up, too.
+package nonisolated struct LinkFollowed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var customer: Int64 = 0
+
+  package var epochHigh: UInt64 = 0
+
+  package var epochLow: UInt64 = 0
+
+  package var position: Int64 = 0
+
+  package var fingerprint: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1476,7 +1528,7 @@ fileprivate nonisolated let _protobuf_package = "asm.link.v1"
 
 nonisolated extension LinkFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Frame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}request\0\u{1}response\0\u{1}delivery\0\u{1}ping\0\u{1}pong\0\u{3}session_ended\0\u{1}draining\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}request\0\u{1}response\0\u{1}delivery\0\u{1}ping\0\u{1}pong\0\u{3}session_ended\0\u{1}draining\0\u{2}*followed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1588,6 +1640,19 @@ nonisolated extension LinkFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
           self.kind = .draining(v)
         }
       }()
+      case 50: try {
+        var v: LinkFollowed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .followed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .followed(v)
+        }
+      }()
       default: break
       }
     }
@@ -1630,6 +1695,10 @@ nonisolated extension LinkFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     case .draining?: try {
       guard case .draining(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .followed?: try {
+      guard case .followed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
     }()
     case nil: break
     }
@@ -2639,7 +2708,7 @@ nonisolated extension LinkMarkReceipt: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension LinkAttach: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Attach"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{3}has_cursor\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{3}has_cursor\0\u{2}.fingerprint\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2651,6 +2720,7 @@ nonisolated extension LinkAttach: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 2: try { try decoder.decodeSingularFixed64Field(value: &self.epochLow) }()
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.hasCursor_p) }()
+      case 50: try { try decoder.decodeSingularFixed64Field(value: &self.fingerprint) }()
       default: break
       }
     }
@@ -2669,6 +2739,9 @@ nonisolated extension LinkAttach: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if self.hasCursor_p != false {
       try visitor.visitSingularBoolField(value: self.hasCursor_p, fieldNumber: 4)
     }
+    if self.fingerprint != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fingerprint, fieldNumber: 50)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2677,6 +2750,7 @@ nonisolated extension LinkAttach: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.epochLow != rhs.epochLow {return false}
     if lhs.position != rhs.position {return false}
     if lhs.hasCursor_p != rhs.hasCursor_p {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2684,7 +2758,7 @@ nonisolated extension LinkAttach: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension LinkAttached: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Attached"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}identity\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}resync\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}identity\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}resync\0\u{2}-fingerprint\0\u{3}other_log\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2697,6 +2771,8 @@ nonisolated extension LinkAttached: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 3: try { try decoder.decodeSingularFixed64Field(value: &self.epochLow) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
       case 5: try { try decoder.decodeSingularBoolField(value: &self.resync) }()
+      case 50: try { try decoder.decodeSingularFixed64Field(value: &self.fingerprint) }()
+      case 51: try { try decoder.decodeSingularBoolField(value: &self.otherLog) }()
       default: break
       }
     }
@@ -2722,6 +2798,12 @@ nonisolated extension LinkAttached: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.resync != false {
       try visitor.visitSingularBoolField(value: self.resync, fieldNumber: 5)
     }
+    if self.fingerprint != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fingerprint, fieldNumber: 50)
+    }
+    if self.otherLog != false {
+      try visitor.visitSingularBoolField(value: self.otherLog, fieldNumber: 51)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2731,6 +2813,8 @@ nonisolated extension LinkAttached: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.epochLow != rhs.epochLow {return false}
     if lhs.position != rhs.position {return false}
     if lhs.resync != rhs.resync {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
+    if lhs.otherLog != rhs.otherLog {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3273,7 +3357,7 @@ nonisolated extension LinkGetInbox: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension LinkInbox: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Inbox"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}threads\0\u{1}next\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}threads\0\u{1}next\0\u{2}-fingerprint\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3286,6 +3370,7 @@ nonisolated extension LinkInbox: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.threads) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self.next) }()
+      case 50: try { try decoder.decodeSingularFixed64Field(value: &self.fingerprint) }()
       default: break
       }
     }
@@ -3307,6 +3392,9 @@ nonisolated extension LinkInbox: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if self.next != 0 {
       try visitor.visitSingularInt64Field(value: self.next, fieldNumber: 5)
     }
+    if self.fingerprint != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fingerprint, fieldNumber: 50)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3316,6 +3404,7 @@ nonisolated extension LinkInbox: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.position != rhs.position {return false}
     if lhs.threads != rhs.threads {return false}
     if lhs.next != rhs.next {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3771,7 +3860,7 @@ nonisolated extension LinkMessageReceipt: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension LinkReadLog: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadLog"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}has_cursor\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}limit\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}has_cursor\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}limit\0\u{2}-fingerprint\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3784,6 +3873,7 @@ nonisolated extension LinkReadLog: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 3: try { try decoder.decodeSingularFixed64Field(value: &self.epochLow) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.limit) }()
+      case 50: try { try decoder.decodeSingularFixed64Field(value: &self.fingerprint) }()
       default: break
       }
     }
@@ -3805,6 +3895,9 @@ nonisolated extension LinkReadLog: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.limit != 0 {
       try visitor.visitSingularUInt32Field(value: self.limit, fieldNumber: 5)
     }
+    if self.fingerprint != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fingerprint, fieldNumber: 50)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3814,6 +3907,7 @@ nonisolated extension LinkReadLog: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.epochLow != rhs.epochLow {return false}
     if lhs.position != rhs.position {return false}
     if lhs.limit != rhs.limit {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3821,7 +3915,7 @@ nonisolated extension LinkReadLog: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension LinkLogPage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LogPage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}entries\0\u{1}resync\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{1}entries\0\u{1}resync\0\u{2}-fingerprint\0\u{3}other_log\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3834,6 +3928,8 @@ nonisolated extension LinkLogPage: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
       case 5: try { try decoder.decodeSingularBoolField(value: &self.resync) }()
+      case 50: try { try decoder.decodeSingularFixed64Field(value: &self.fingerprint) }()
+      case 51: try { try decoder.decodeSingularBoolField(value: &self.otherLog) }()
       default: break
       }
     }
@@ -3855,6 +3951,12 @@ nonisolated extension LinkLogPage: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.resync != false {
       try visitor.visitSingularBoolField(value: self.resync, fieldNumber: 5)
     }
+    if self.fingerprint != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fingerprint, fieldNumber: 50)
+    }
+    if self.otherLog != false {
+      try visitor.visitSingularBoolField(value: self.otherLog, fieldNumber: 51)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3864,6 +3966,8 @@ nonisolated extension LinkLogPage: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.position != rhs.position {return false}
     if lhs.entries != rhs.entries {return false}
     if lhs.resync != rhs.resync {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
+    if lhs.otherLog != rhs.otherLog {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4312,7 +4416,7 @@ nonisolated extension LinkDelivery.Item: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension LinkSessionEnded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SessionEnded"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sessions\0\u{1}code\0\u{1}position\0\u{3}epoch_high\0\u{3}epoch_low\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sessions\0\u{1}code\0\u{1}position\0\u{3}epoch_high\0\u{3}epoch_low\0\u{2}-fingerprint\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4325,6 +4429,7 @@ nonisolated extension LinkSessionEnded: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
       case 4: try { try decoder.decodeSingularFixed64Field(value: &self.epochHigh) }()
       case 5: try { try decoder.decodeSingularFixed64Field(value: &self.epochLow) }()
+      case 50: try { try decoder.decodeSingularFixed64Field(value: &self.fingerprint) }()
       default: break
       }
     }
@@ -4346,6 +4451,9 @@ nonisolated extension LinkSessionEnded: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.epochLow != 0 {
       try visitor.visitSingularFixed64Field(value: self.epochLow, fieldNumber: 5)
     }
+    if self.fingerprint != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fingerprint, fieldNumber: 50)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4355,6 +4463,57 @@ nonisolated extension LinkSessionEnded: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.position != rhs.position {return false}
     if lhs.epochHigh != rhs.epochHigh {return false}
     if lhs.epochLow != rhs.epochLow {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension LinkFollowed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Followed"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}customer\0\u{3}epoch_high\0\u{3}epoch_low\0\u{1}position\0\u{2}.fingerprint\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.customer) }()
+      case 2: try { try decoder.decodeSingularFixed64Field(value: &self.epochHigh) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.epochLow) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
+      case 50: try { try decoder.decodeSingularFixed64Field(value: &self.fingerprint) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.customer != 0 {
+      try visitor.visitSingularInt64Field(value: self.customer, fieldNumber: 1)
+    }
+    if self.epochHigh != 0 {
+      try visitor.visitSingularFixed64Field(value: self.epochHigh, fieldNumber: 2)
+    }
+    if self.epochLow != 0 {
+      try visitor.visitSingularFixed64Field(value: self.epochLow, fieldNumber: 3)
+    }
+    if self.position != 0 {
+      try visitor.visitSingularInt64Field(value: self.position, fieldNumber: 4)
+    }
+    if self.fingerprint != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fingerprint, fieldNumber: 50)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkFollowed, rhs: LinkFollowed) -> Bool {
+    if lhs.customer != rhs.customer {return false}
+    if lhs.epochHigh != rhs.epochHigh {return false}
+    if lhs.epochLow != rhs.epochLow {return false}
+    if lhs.position != rhs.position {return false}
+    if lhs.fingerprint != rhs.fingerprint {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

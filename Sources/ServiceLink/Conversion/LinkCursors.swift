@@ -1,48 +1,58 @@
 package import Domain
 
-extension LinkAttach {
+extension LinkAttach: LinkCursorFields {
     /// How far the client has followed its log; nil to start from the head.
     package var cursor: LogCursor? {
-        get {
-            hasCursor_p
-                ? LogCursor(epoch: LogEpoch(high: epochHigh, low: epochLow), position: position) : nil
-        }
+        get { hasCursor_p ? held : nil }
         set {
             hasCursor_p = newValue != nil
-            epochHigh = newValue?.epoch.high ?? 0
-            epochLow = newValue?.epoch.low ?? 0
-            position = newValue?.position ?? 0
+            hold(newValue)
         }
     }
 }
 
-extension LinkReadLog {
+extension LinkReadLog: LinkCursorFields {
     /// After what to read; nil for only the head's cursor.
     package var cursor: LogCursor? {
-        get {
-            hasCursor_p
-                ? LogCursor(epoch: LogEpoch(high: epochHigh, low: epochLow), position: position) : nil
-        }
+        get { hasCursor_p ? held : nil }
         set {
             hasCursor_p = newValue != nil
-            epochHigh = newValue?.epoch.high ?? 0
-            epochLow = newValue?.epoch.low ?? 0
-            position = newValue?.position ?? 0
+            hold(newValue)
         }
     }
 }
 
-/// A message of the link that holds one cursor in three fields.
-package protocol LinkCursorHolder {
+/// A message of the link that holds one cursor in four fields.
+package protocol LinkCursorFields {
     var epochHigh: UInt64 { get set }
     var epochLow: UInt64 { get set }
     var position: Int64 { get set }
+    /// 0 where none is known.
+    var fingerprint: UInt64 { get set }
 }
+
+extension LinkCursorFields {
+    fileprivate var held: LogCursor {
+        LogCursor(
+            epoch: LogEpoch(high: epochHigh, low: epochLow), position: position,
+            fingerprint: fingerprint == 0 ? nil : CursorFingerprint(rawValue: fingerprint))
+    }
+
+    fileprivate mutating func hold(_ cursor: LogCursor?) {
+        epochHigh = cursor?.epoch.high ?? 0
+        epochLow = cursor?.epoch.low ?? 0
+        position = cursor?.position ?? 0
+        fingerprint = cursor?.fingerprint?.rawValue ?? 0
+    }
+}
+
+/// A message of the link that always holds a cursor.
+package protocol LinkCursorHolder: LinkCursorFields {}
 
 extension LinkCursorHolder {
     package var cursor: LogCursor {
-        get { LogCursor(epoch: LogEpoch(high: epochHigh, low: epochLow), position: position) }
-        set { (epochHigh, epochLow, position) = (newValue.epoch.high, newValue.epoch.low, newValue.position) }
+        get { held }
+        set { hold(newValue) }
     }
 }
 
@@ -50,3 +60,4 @@ extension LinkAttached: LinkCursorHolder {}
 extension LinkInbox: LinkCursorHolder {}
 extension LinkLogPage: LinkCursorHolder {}
 extension LinkSessionEnded: LinkCursorHolder {}
+extension LinkFollowed: LinkCursorHolder {}

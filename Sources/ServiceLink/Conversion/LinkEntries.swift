@@ -21,6 +21,16 @@ extension LinkEntry {
     }
 }
 
+extension LinkEntry {
+    /// The same as that of the log entry it stands for, without looking at its content.
+    var mark: EntryMark {
+        EntryMark(
+            position: position, thread: MessageThread.ID(rawValue: thread), number: number,
+            author: User.ID(rawValue: author),
+            clientID: ClientID(high: clientIDHigh, low: clientIDLow), at: Timestamp(microseconds: at))
+    }
+}
+
 extension LogEntry {
     /// The log entry that the link's form stands for; a kind or body that this version cannot read is
     /// `.unknown`.

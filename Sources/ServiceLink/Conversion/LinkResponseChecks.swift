@@ -48,6 +48,9 @@ extension LinkFrame.OneOf_Kind {
             case .delivery(let delivery): for item in delivery.items { try item.entry.check() }
             case .sessionEnded(let notice):
                 try LinkRange.check(notice.position, "position", in: LogRange.positions)
+            case .followed(let followed):
+                try LinkRange.check(followed.customer, "customer", in: LinkRange.idsOrNone)
+                try LinkRange.check(followed.position, "position", in: LogRange.positions)
             case .hello, .request, .response, .ping, .pong, .draining: break
             }
         } catch { return error }

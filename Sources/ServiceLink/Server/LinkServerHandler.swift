@@ -96,6 +96,7 @@ final class LinkServerHandler: ChannelInboundHandler {
         case (.delivery, _): throw .unexpected("delivery")
         case (.sessionEnded, _): throw .unexpected("session_ended")
         case (.draining, _): throw .unexpected("draining")
+        case (.followed, _): throw .unexpected("followed")
         }
     }
 

@@ -23,6 +23,9 @@ package struct MarkedHead: Sendable, Hashable {
         self.mark = mark
     }
 
+    /// The cursor of who has followed the log to the entry that the mark is of: only where that is the head's.
+    package var cursor: LogCursor { LogCursor(epoch: head.epoch, position: head.position, mark: mark) }
+
     /// Whether a look at the log shows that it is not the one followed to here: it is another, shorter, or has another
     /// entry here.
     /// - Parameter found: with the mark of the entry at this head's position.
@@ -31,7 +34,30 @@ package struct MarkedHead: Sendable, Hashable {
     }
 }
 
+/// A log's end, and the entry at another place of it.
+package struct LogLook: Sendable, Hashable {
+    package let head: MarkedHead
+    /// Of the entry at the position that was asked for; nil when there is none.
+    package let mark: EntryMark?
+}
+
 extension Store {
+    /// The log's end and what stands at a position of it, for somebody who says to have followed it to there.
+    package func look(at position: LogPosition, of customer: Customer.ID) async throws -> LogLook {
+        let row = try await database.query(
+            """
+            SELECT \(raw: markedHeadColumns),
+                c.position, c.thread_id, c.number, c.author_id, c.client_id, c.at
+            FROM log_head h
+            LEFT JOIN entry e ON e.customer_id = h.customer_id AND e.position = h.head
+            LEFT JOIN entry c ON c.customer_id = h.customer_id AND c.position = \(position)
+            WHERE h.customer_id = \(customer)
+            """, on: .reads
+        ).first
+        guard let row else { throw StoreError.noSuchCustomer("\(customer)") }
+        return LogLook(head: try Self.markedHead(row), mark: try entryMark(row, from: 9))
+    }
+
     package func head(of customer: Customer.ID) async throws -> LogHead {
         let row = try await database.query(
             "SELECT epoch, head FROM log_head WHERE customer_id = \(customer)", on: .reads
@@ -88,15 +114,9 @@ extension Store {
             """
     }
 
-    private static func markedHead(_ row: SQLRow) throws -> MarkedHead {
+    static func markedHead(_ row: SQLRow) throws -> MarkedHead {
         let head = LogHead(epoch: try row.token(1), position: try row.int(2))
-        guard let position = try row.intOrNil(3) else { return MarkedHead(head: head, mark: nil) }
-        let mark = EntryMark(
-            position: position, thread: try row.id(4), number: try row.intOrNil(5),
-            author: try row.idOrNil(6),
-            clientID: try row.bytesOrNil(7).flatMap { ClientID(bytes: $0) },
-            at: Timestamp(microseconds: try row.int(8)))
-        return MarkedHead(head: head, mark: mark)
+        return MarkedHead(head: head, mark: try entryMark(row, from: 3))
     }
 
     /// Entries after a position, in log order, at most `limit` of them.
@@ -158,7 +178,18 @@ extension Store {
     }
 }
 
-private let markedHeadColumns: StaticString = """
+/// Reads the mark of an entry that a left join may not have found.
+private func entryMark(_ row: SQLRow, from first: Int) throws -> EntryMark? {
+    guard let position = try row.intOrNil(first) else { return nil }
+    return EntryMark(
+        position: position, thread: try row.id(first + 1), number: try row.intOrNil(first + 2),
+        author: try row.idOrNil(first + 3),
+        clientID: try row.bytesOrNil(first + 4).flatMap { ClientID(bytes: $0) },
+        at: Timestamp(microseconds: try row.int(first + 5)))
+}
+
+/// Of a `log_head` h and its `entry` e.
+let markedHeadColumns: StaticString = """
     h.customer_id, h.epoch, h.head, e.position, e.thread_id, e.number, e.author_id, e.client_id, e.at
     """
 

@@ -27,6 +27,8 @@ package struct ThreadMember: Sendable {
 /// One page of a user's threads, newest first.
 package struct InboxPage: Sendable {
     package let head: LogHead
+    /// Of the entry at the head; nil when there is none.
+    package let mark: EntryMark?
     package let threads: [ThreadView]
     /// The `before` of the next page; nil when this is the last.
     package let next: LogPosition?
@@ -43,8 +45,13 @@ extension Store {
         of user: User.ID, at customer: Customer.ID, before: LogPosition?, limit: Int
     ) async throws -> InboxPage {
         try await database.read { session in
-            let headRow = try session.run("SELECT epoch, head FROM log_head WHERE customer_id = \(customer)")[
-                0]
+            let end = try Self.markedHead(
+                session.run(
+                    """
+                    SELECT \(raw: markedHeadColumns) FROM log_head h
+                    LEFT JOIN entry e ON e.customer_id = h.customer_id AND e.position = h.head
+                    WHERE h.customer_id = \(customer)
+                    """)[0])
             let walk = InboxWalk(session: session, user: user, customer: customer)
             let found = try walk.newest(before: before ?? .max, limit: limit)
             let rows = try session.run(
@@ -62,9 +69,7 @@ extension Store {
             }
             try addInboxMembers(to: &threads, session: session)
             try addUnreadUrgent(to: &threads, of: user, session: session)
-            return InboxPage(
-                head: LogHead(epoch: try headRow.token(0), position: try headRow.int(1)), threads: threads,
-                next: found.next)
+            return InboxPage(head: end.head, mark: end.mark, threads: threads, next: found.next)
         }
     }
 

@@ -12,6 +12,7 @@ struct LiveDelivery: Sendable {
 
     struct Item: Sendable {
         let position: LogPosition
+        let fingerprint: CursorFingerprint
         let content: Content
     }
 
@@ -40,22 +41,31 @@ struct LiveDelivery: Sendable {
         for item in delivered { append(LogEntry(item.entry)) }
     }
 
+    /// How far a client is that was given this item.
+    func cursor(after index: Int) -> LogCursor {
+        LogCursor(epoch: epoch, position: items[index].position, fingerprint: items[index].fingerprint)
+    }
+
     private mutating func append(_ entry: LogEntry) {
         let start = json.count
+        let fingerprint = CursorFingerprint(entry.mark)
+        func item(_ content: Content) -> Item {
+            Item(position: entry.position, fingerprint: fingerprint, content: content)
+        }
         if case .receipts(let receipts) = entry.content {
-            let cursor = LogCursor(epoch: epoch, position: entry.position)
+            let cursor = LogCursor(epoch: epoch, position: entry.position, fingerprint: fingerprint)
             let frame = ReceiptsFrame(
                 cursor: cursor, thread: entry.thread, at: entry.at, receipts: receipts)
             ServerFrame.receipts(frame).encode(into: &json)
-            items.append(Item(position: entry.position, content: .receipts(start..<json.count)))
+            items.append(item(.receipts(start..<json.count)))
         } else if !entry.encodeJSON(into: &json) {
-            items.append(Item(position: entry.position, content: .hidden))
+            items.append(item(.hidden))
         } else if json.count - start < Self.sharedBytes {
-            items.append(Item(position: entry.position, content: .entry(start..<json.count)))
+            items.append(item(.entry(start..<json.count)))
         } else {
             let bytes = ByteBuffer(bytes: json[start...])
             json.removeSubrange(start...)
-            items.append(Item(position: entry.position, content: .longEntry(bytes)))
+            items.append(item(.longEntry(bytes)))
         }
     }
 }

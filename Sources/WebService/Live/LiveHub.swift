@@ -67,6 +67,10 @@ final class LiveHub: LinkPoolEvents {
         }
     }
 
+    func followed(_ customer: Int64, to cursor: LogCursor) {
+        polls.followed(customer, to: cursor.position)
+    }
+
     /// What the process calls itself towards clients that ask: its machine and its port.
     var name: String { named.withLock { $0 } }
 

@@ -60,7 +60,8 @@ final class LiveLoop {
             case .attached(let session, let attached): session.value.attached(attached)
             case .moved(let session, let server): session.value.moved(to: server)
             case .answered(let session, let ref, let result): session.value.answered(ref, result)
-            case .resync(let session, let cursor): session.value.resync(at: cursor)
+            case .resync(let session, let cursor, let otherLog):
+                session.value.resync(at: cursor, otherLog: otherLog)
             case .ended(let session, let refusal): session.value.ended(refusal)
             case .delivery(let delivery, let routes): deliver(delivery, routes)
             }

@@ -8,7 +8,7 @@ enum LiveEvent: Sendable {
     case attached(NIOLoopBound<LiveSession>, LinkAttached)
     case moved(NIOLoopBound<LiveSession>, server: String)
     case answered(NIOLoopBound<LiveSession>, FrameRef, Result<LiveAcknowledgement, Refusal>)
-    case resync(NIOLoopBound<LiveSession>, LogCursor)
+    case resync(NIOLoopBound<LiveSession>, LogCursor, otherLog: Bool)
     case ended(NIOLoopBound<LiveSession>, Refusal)
     case delivery(LiveDelivery, routes: [LiveDelivery.Route])
 }
@@ -73,6 +73,8 @@ final class LiveSink: LinkSessionSink {
 
     func attached(_ attached: LinkAttached) { mailbox.post(.attached(session, attached)) }
     func moved(to server: BindAddress) { mailbox.post(.moved(session, server: "\(server)")) }
-    func resync(at cursor: LogCursor) { mailbox.post(.resync(session, cursor)) }
+    func resync(at cursor: LogCursor, otherLog: Bool) {
+        mailbox.post(.resync(session, cursor, otherLog: otherLog))
+    }
     func ended(_ refusal: Refusal) { mailbox.post(.ended(session, refusal)) }
 }

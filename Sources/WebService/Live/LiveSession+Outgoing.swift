@@ -102,7 +102,7 @@ extension LiveSession {
         let start = chain
         var entryBytes = 0
         var count = 0
-        var position: LogPosition = 0
+        var last = 0
         while let index = chain.item {
             let item = delivery.items[index]
             if case .receipts = item.content { break }
@@ -112,13 +112,13 @@ extension LiveSession {
                 if count > 0, entryBytes + bytes + count + Self.entriesFrameOverhead > limit { break }
                 entryBytes += bytes
                 count += 1
-                position = item.position
+                last = index
             }
             chain.advance()
         }
         loop.scratch.removeAll(keepingCapacity: true)
         JSONWriter.raw(ServerFrame.entriesStart, into: &loop.scratch)
-        JSONWriter.cursor(LogCursor(epoch: delivery.epoch, position: position), into: &loop.scratch)
+        JSONWriter.cursor(delivery.cursor(after: last), into: &loop.scratch)
         JSONWriter.raw(ServerFrame.entriesMiddle, into: &loop.scratch)
         let payload =
             loop.scratch.count + entryBytes + count - 1 + ServerFrame.entriesEnd.utf8CodeUnitCount
@@ -162,13 +162,11 @@ extension LiveSession {
     /// Drops what the chain still holds; when all that came before is on the wire, `resync` follows.
     private func drop(_ delivery: LiveDelivery, _ chain: LiveDelivery.Chain) {
         var chain = chain
-        var position: LogPosition = 0
+        let isFirst = droppedUpTo == nil
         while let index = chain.item {
-            position = delivery.items[index].position
+            droppedUpTo = delivery.cursor(after: index)
             chain.advance()
         }
-        let isFirst = droppedUpTo == nil
-        droppedUpTo = LogCursor(epoch: delivery.epoch, position: position)
         guard isFirst, let context else { return }
         dueWithin(hub.limits.drainTimeout)
         let drained = context.eventLoop.makePromise(of: Void.self)
@@ -183,7 +181,8 @@ extension LiveSession {
         droppedUpTo = nil
         nothingDue()
         hub.metrics.resyncs.add()
-        write(.resync(cursor: cursor))
+        write(.resync(cursor: cursor, otherLog: droppedOtherLog))
+        droppedOtherLog = false
         resumeReading()
         loop.flush()
     }

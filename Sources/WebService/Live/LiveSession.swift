@@ -47,6 +47,8 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
     var isFlushDue = false
     /// Where the client stands whose deliveries are being dropped because it reads too slowly.
     var droppedUpTo: LogCursor?
+    /// Whether the log has become another one meanwhile.
+    var droppedOtherLog = false
     /// The ASM Service that it is attached to.
     var server: String?
     /// Whether the client has asked to be told the servers that its session goes through.
@@ -126,7 +128,7 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
         write(
             .welcome(
                 user: User.ID(rawValue: identity.user.id), device: Device.ID(rawValue: identity.device),
-                cursor: attached.cursor, resync: attached.resync))
+                cursor: attached.cursor, resync: attached.resync, otherLog: attached.otherLog))
         resumeReading()
     }
 
@@ -151,8 +153,10 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
         resumeReading()
     }
 
-    func resync(at cursor: LogCursor) {
-        if droppedUpTo != nil { droppedUpTo = cursor } else { write(.resync(cursor: cursor)) }
+    func resync(at cursor: LogCursor, otherLog: Bool) {
+        guard droppedUpTo != nil else { return write(.resync(cursor: cursor, otherLog: otherLog)) }
+        droppedUpTo = cursor
+        droppedOtherLog = droppedOtherLog || otherLog
     }
 
     func ended(_ refusal: Refusal) { bye(refusal) }

@@ -74,11 +74,14 @@ struct LogPageBody: Encodable {
     let entries: [EntryBody]
     let receipts: [Receipts]
     let resync: Bool
+    /// Said only where it is so.
+    let otherLog: Bool?
 
     init(_ page: LinkLogPage) {
         let gained = page.entries.map { LogEntry($0) }
         cursor = page.cursor.description
         resync = page.resync
+        otherLog = page.otherLog ? true : nil
         entries = gained.compactMap { EntryBody($0) }
         receipts = gained.compactMap { entry in
             guard case .receipts(let receipts) = entry.content else { return nil }

@@ -50,7 +50,8 @@ struct EntryRoutes: Sendable {
     private func cursor(of request: Request) throws(Refusal) -> LogCursor? {
         guard let text = try request.query("after"), !text.isEmpty else { return nil }
         guard let cursor = LogCursor(text) else {
-            throw Refusal(.badRequest, "`after` must be a cursor as a server gave it (EPOCH.POSITION).")
+            throw Refusal(
+                .badRequest, "`after` must be a cursor as a server gave it (EPOCH.POSITION.FINGERPRINT).")
         }
         return cursor
     }

@@ -48,7 +48,7 @@ final class LongPolls: Sendable {
             return false
         }
         guard !isFull else { throw Self.tooMany }
-        let poll = LongPoll { [weak self] customer in self?.enter(customer) ?? false }
+        let poll = LongPoll(from: cursor.position) { [weak self] customer in self?.enter(customer) ?? false }
         // Under the lock, so that nothing is delivered to a session that is not known here yet.
         let session = state.withLock { state in
             let session = pool.open(token: token.bytes, cursor: cursor, sink: poll)
@@ -68,6 +68,14 @@ final class LongPolls: Sendable {
         guard let poll = state.withLock({ $0.waiting[session] }) else { return false }
         poll.wake()
         return true
+    }
+
+    /// Lets the polls of a customer look again before the log has grown so far that they would have to begin anew.
+    func followed(_ customer: Int64, to position: LogPosition) {
+        let quiet = state.withLock { state in
+            state.ofCustomer[customer] == nil ? [] : Array(state.waiting.values)
+        }
+        for poll in quiet { poll.followed(customer, to: position) }
     }
 
     /// Counts a poll in when it is known whose it is.
@@ -105,12 +113,21 @@ final class LongPoll: LinkSessionSink {
         /// As whose it was counted.
         var customer: Int64?
         var hasLeft = false
+        /// How far the log was when it looked last.
+        var position: LogPosition
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let enter: @Sendable (Int64) -> Bool
 
-    init(enter: @escaping @Sendable (Int64) -> Bool) { self.enter = enter }
+    /// A poll looks again when the log has grown by so much, though nothing in it went live to its user: an ASM Service
+    /// says `resync` to one that is 10,000 behind.
+    private static let looksEvery: LogPosition = 4_000
+
+    init(from position: LogPosition, enter: @escaping @Sendable (Int64) -> Bool) {
+        state = Mutex(State(position: position))
+        self.enter = enter
+    }
 
     /// Returns when there may be something, when the time is over, or when this process goes.
     /// - Throws: the refusal with which the session has ended.
@@ -155,6 +172,17 @@ final class LongPoll: LinkSessionSink {
         sleeper?.resume()
     }
 
+    func followed(_ customer: Int64, to position: LogPosition) {
+        let isFar = state.withLock { state in
+            guard state.customer == customer, position - state.position >= Self.looksEvery else {
+                return false
+            }
+            state.position = position
+            return true
+        }
+        if isFar { wake() }
+    }
+
     /// - Returns: the customer as whose it was counted.
     func leave() -> Int64? {
         state.withLock { state in
@@ -177,7 +205,7 @@ final class LongPoll: LinkSessionSink {
 
     func moved(to server: BindAddress) {}
 
-    func resync(at cursor: LogCursor) { wake() }
+    func resync(at cursor: LogCursor, otherLog: Bool) { wake() }
 
     func ended(_ refusal: Refusal) {
         state.withLock { $0.refusal = refusal }

@@ -91,10 +91,10 @@ class Messenger {
         this.store.takeReceipts(frame);
         break;
       case "welcome":
-        if (frame.resync) this.resync(frame.cursor);
+        if (frame.resync) this.resync(frame.cursor, frame.otherLog);
         break;
       case "resync":
-        this.resync(frame.cursor);
+        this.resync(frame.cursor, frame.otherLog);
         break;
       case "bye":
         if (frame.code === "unauthenticated") this.expire();
@@ -103,8 +103,9 @@ class Messenger {
   }
 
   /** Loads what happened before the new cursor, however often it takes; what comes meanwhile is taken live. */
-  async resync(cursor) {
+  async resync(cursor, otherLog = false) {
     this.resyncCursor = cursor;
+    if (otherLog) this.store.forgetLog();
     this.resyncsWanted = (this.resyncsWanted ?? 0) + 1;
     if (this.resyncsWanted > 1) return;
     for (let done = 0, attempt = 0; done < this.resyncsWanted; attempt += 1) {

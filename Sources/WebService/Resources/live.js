@@ -102,7 +102,7 @@ export class Live extends EventTarget {
     switch (frame.kind) {
       case "welcome":
         this.#liveSince = performance.now();
-        this.isOtherLog = epochOf(frame.cursor) !== epochOf(this.cursor);
+        this.isOtherLog = frame.otherLog === true || epochOf(frame.cursor) !== epochOf(this.cursor);
         this.#enter("live");
         this.#watchSilence();
         break;

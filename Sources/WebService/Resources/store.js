@@ -178,6 +178,11 @@ export class Store extends EventTarget {
     if (thread?.read >= number && this.#receipts.isRecent(id)) this.#receipts.read(id, thread.read);
   }
 
+  /** What was loaded is of another history of the log: the next resync replaces all of it, marks included. */
+  forgetLog() {
+    this.#epoch = undefined;
+  }
+
   /** Too far behind to be told what happened: loads the inbox again, and continues what is open where it was. */
   async resync(openThread, cursor) {
     const isOtherLog = epochOf(cursor) !== this.#epoch;

@@ -143,7 +143,7 @@ final class Person: Sendable {
         let now = ContinuousClock.now
         let resumed = state.update { state -> (CheckedContinuation<Answer, Never>, Answer)? in
             switch frame {
-            case .welcome(_, _, let cursor, let resync):
+            case .welcome(_, _, let cursor, let resync, _):
                 state.isWelcome = true
                 state.welcomes += 1
                 state.welcomeTimes.append(now)
@@ -161,7 +161,7 @@ final class Person: Sendable {
             case .receipts(let frame):
                 state.cursor = frame.cursor
                 state.marks += frame.receipts.map { Mark(thread: frame.thread, receipt: $0) }
-            case .resync(let cursor):
+            case .resync(let cursor, _):
                 if let known = state.cursor, known.epoch != cursor.epoch { state.newEpochs += 1 }
                 state.cursor = cursor
                 state.resyncs += 1
