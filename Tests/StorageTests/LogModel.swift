@@ -8,12 +8,21 @@ struct LogModel {
         var left: EntryNumber?
         var delivered: EntryNumber
         var read: EntryNumber
+        var earlier: [ClosedRange<EntryNumber>] = []
+
+        /// All numbers that somebody with this place could see, of a thread that ends at `last`.
+        func visible(upTo last: EntryNumber) -> [EntryNumber] {
+            let end = left ?? last
+            return earlier.flatMap { Array($0) } + (joined > end ? [] : Array(joined...end))
+        }
     }
 
     struct Line: Equatable {
         let position: LogPosition
         let author: Int
         var isMessage: Bool
+        /// Of the entry that recalled it.
+        var recall: EntryNumber?
     }
 
     struct Thread {
@@ -108,12 +117,21 @@ struct LogModel {
     mutating func recall(
         _ number: EntryNumber, in thread: MessageThread.ID, by author: Int, id: ClientID, hash: Int64
     ) -> Answer {
-        answer(author, id, hash) { model in
-            guard let known = model.threads[thread], known.has(author),
-                known.lines.indices.contains(Int(number) - 1), known.lines[Int(number) - 1].isMessage
+        let index = Int(number) - 1
+        if isUnknown(author, id), let known = threads[thread], known.has(author),
+            known.lines.indices.contains(index), known.lines[index].author == author,
+            let first = known.lines[index].recall
+        {
+            // Nothing is written, and nothing is kept under this id: the first recall answers.
+            return .place(known.lines[Int(first) - 1].position, first, replayed: true)
+        }
+        return answer(author, id, hash) { model in
+            guard let known = model.threads[thread], known.has(author), known.lines.indices.contains(index),
+                known.lines[index].isMessage || known.lines[index].recall != nil
             else { return .refused(.notFound) }
-            guard known.lines[Int(number) - 1].author == author else { return .refused(.notYours) }
-            model.threads[thread]?.lines[Int(number) - 1].isMessage = false
+            guard known.lines[index].author == author else { return .refused(.notYours) }
+            model.threads[thread]?.lines[index].isMessage = false
+            model.threads[thread]?.lines[index].recall = known.last + 1
             return model.show(in: thread, by: author, isMessage: false)
         }
     }
@@ -150,6 +168,13 @@ struct LogModel {
 extension LogModel.Thread {
     fileprivate mutating func enter(_ user: Int, at number: EntryNumber, hasRead: Bool) {
         let read = hasRead ? number : number - 1
-        places[user] = LogModel.Place(joined: number, left: nil, delivered: read, read: read)
+        var place = LogModel.Place(joined: number, left: nil, delivered: read, read: read)
+        if let old = places[user], let left = old.left {
+            place.earlier = old.earlier + [old.joined...left]
+            // What was not seen of an earlier stay stays unseen.
+            if old.delivered < left { place.delivered = old.delivered }
+            if old.read < left { place.read = old.read }
+        }
+        places[user] = place
     }
 }

@@ -172,7 +172,8 @@ struct StoreChangeTests {
     }
 
     @Test(
-        "Who has left sees nothing after, and who is added again from then on", arguments: TestEngine.allCases
+        "Who has left sees nothing after, and who is added again sees both stays and not what lay between",
+        arguments: TestEngine.allCases
     )
     func leftAndBack(_ engine: TestEngine) async throws {
         try await withStore(on: engine) { test in
@@ -194,8 +195,10 @@ struct StoreChangeTests {
             try await test.change(.addParticipants(thread, [test.bob.id]), by: test.alice)
             try await test.say("6", in: thread, by: test.alice)
 
-            #expect(try await test.history(thread, by: test.bob).entries.map(\.number) == [5, 6])
-            #expect(try await test.seen(by: test.bob).compactMap(\.number) == [5, 6])
+            #expect(try await test.history(thread, by: test.bob).entries.map(\.number) == [1, 2, 3, 5, 6])
+            #expect(try await test.seen(by: test.bob).compactMap(\.number) == [1, 2, 3, 5, 6])
+            #expect(try await message(2, in: thread, by: test.bob, test)?.text == "2")
+            #expect(try await message(4, in: thread, by: test.bob, test) == nil)
             let view = try await test.view(thread, by: test.bob)
             #expect(view.leftNumber == nil)
             #expect(view.unread == 2)

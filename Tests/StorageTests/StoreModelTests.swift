@@ -40,10 +40,10 @@ private struct Player {
 
     mutating func step() async throws {
         switch Int.random(in: 0..<100, using: &random) {
-        case ..<45: try await sendBatch()
-        case ..<65: try await markBatch()
-        case ..<68: try await create()
-        case ..<76: try await change(.addParticipants(anyThread(), someUsers().map { users[$0].id }))
+        case ..<40: try await sendBatch()
+        case ..<58: try await markBatch()
+        case ..<60: try await create()
+        case ..<74: try await change(.addParticipants(anyThread(), someUsers().map { users[$0].id }))
         case ..<84: try await change(.leave(anyThread()))
         case ..<94: try await change(.recall(anyThread(), .random(in: 0...20, using: &random)))
         default: try await repeatChange()
@@ -169,16 +169,39 @@ private struct Player {
             #expect(view == nil)
             return
         }
-        let last = place.left ?? expected.last
+        let visible = place.visible(upTo: expected.last)
         #expect(view?.delivered == place.delivered)
         #expect(view?.read == place.read)
         #expect(view?.leftNumber == place.left)
-        #expect(view?.unread == max(0, last - place.read))
-        let visible: [EntryNumber] = place.joined > last ? [] : Array(place.joined...last)
+        #expect(view?.unread == Int64(visible.count { $0 > place.read }))
+        let stays = view?.participants.first { $0.user.id == user.id }?.earlier
+        #expect(stays?.map { $0.joined...$0.left } == place.earlier)
         let history = try await test.history(thread, by: user).entries.compactMap(\.number)
         #expect(history == Array(visible.suffix(100)))
+        for page in [2, 7] { try await comparePages(thread, visible, of: user, limit: page) }
         let caughtUp = try await test.seen(by: user).filter { $0.thread == thread }.compactMap(\.number)
         #expect(caughtUp == visible)
+    }
+
+    /// Page after page from both ends.
+    private func comparePages(
+        _ thread: MessageThread.ID, _ visible: [EntryNumber], of user: User, limit: Int
+    ) async throws {
+        var (down, up): ([EntryNumber], [EntryNumber]) = ([], [])
+        var hasMore = true
+        while hasMore {
+            let page = try await test.history(thread, by: user, .before(down.first), limit: limit)
+            down = page.entries.compactMap(\.number) + down
+            hasMore = page.more && down.count <= visible.count
+        }
+        #expect(down == visible)
+        hasMore = true
+        while hasMore {
+            let page = try await test.history(thread, by: user, .after(up.last ?? 0), limit: limit)
+            up += page.entries.compactMap(\.number)
+            hasMore = page.more && up.count <= visible.count
+        }
+        #expect(up == visible)
     }
 }
 

@@ -60,8 +60,10 @@ struct UnreadUrgentTests {
             #expect([left.urgent.first, EntryNumber(left.urgent.count)] == [2, 1])
 
             try await test.change(.addParticipants(thread, [test.bob.id]), by: test.alice)
-            #expect(try await test.urgent(thread, by: test.bob) == [0, nil])
+            #expect(try await test.urgent(thread, by: test.bob) == [1, 2])
             try await test.warn("6", in: thread, by: test.alice)
+            #expect(try await test.urgent(thread, by: test.bob) == [2, 2])
+            try await test.mark(thread, by: test.bob, read: 2)
             #expect(try await test.urgent(thread, by: test.bob) == [1, 6])
         }
     }

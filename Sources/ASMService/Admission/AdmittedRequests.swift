@@ -42,26 +42,52 @@ extension RequestRouter {
     }
 
     private func admit(_ request: LinkRequest, _ caller: SessionRecord, _ reply: ReplyAddress) {
-        let log = { [logs] in logs.log(of: caller.user.customer) }
         switch request.body {
         case .sendMessage(let message):
             guard let draft = draft(message, from: caller, reply: reply) else { return }
-            log().appender.append(draft, from: nil, reply: reply)
+            logs.log(of: caller.user.customer).appender.append(draft, from: nil, reply: reply)
         case .markReceipt(let receipt):
             if let refusal = admission.send(by: caller.user.id) { return reply.refuse(refusal) }
-            log().appender.mark(NewReceipt(receipt, by: caller.user), origin: nil)
-            reply.answer(.done(LinkDone()))
+            mark(receipt, by: caller, reply)
         default:
-            let came = ContinuousClock.now
-            let refusal = admission.submit(Admission.Kind(of: request), of: caller) { [self] in
-                await refusing(reply) {
-                    guard .now < came + Self.turnWithin, reply.connection.waitingBytes < Self.cloggedBytes
-                    else { throw Self.waitedTooLong }
-                    reply.answer(try await answer(request, caller))
-                }
-                await Self.untilTaken(by: reply.connection)
+            take(Admission.Kind(of: request), of: caller, reply) { [self] in
+                reply.answer(try await answer(request, caller))
             }
-            if let refusal { reply.refuse(refusal) }
+        }
+    }
+
+    /// Does a job when it is the caller's turn.
+    private func take(
+        _ kind: Admission.Kind, of caller: SessionRecord, _ reply: ReplyAddress,
+        _ job: @escaping @Sendable () async throws -> Void
+    ) {
+        let came = ContinuousClock.now
+        let refusal = admission.submit(kind, of: caller) { [self] in
+            await refusing(reply) {
+                guard .now < came + Self.turnWithin, reply.connection.waitingBytes < Self.cloggedBytes
+                else { throw Self.waitedTooLong }
+                try await job()
+            }
+            await Self.untilTaken(by: reply.connection)
+        }
+        if let refusal { reply.refuse(refusal) }
+    }
+
+    /// Receipts outside live sessions: who is not in the thread is told so. The database is asked only where memory does
+    /// not say that the caller is.
+    private func mark(_ receipt: LinkMarkReceipt, by caller: SessionRecord, _ reply: ReplyAddress) {
+        let log = logs.log(of: caller.user.customer)
+        let thread = MessageThread.ID(rawValue: receipt.thread)
+        let mark: @Sendable () -> Void = {
+            log.appender.mark(NewReceipt(receipt, by: caller.user), origin: nil)
+            reply.answer(.done(LinkDone()))
+        }
+        inTask(reply) { [self] in
+            guard await !log.feed.knows(caller.user.id, in: thread) else { return mark() }
+            take(.read, of: caller, reply) { [self] in
+                guard try await store.takesPart(caller.user, in: thread) else { throw AppendRefusal.notFound }
+                mark()
+            }
         }
     }
 

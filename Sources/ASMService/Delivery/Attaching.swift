@@ -107,6 +107,11 @@ extension CustomerFeed {
         }
     }
 
+    /// Whether somebody takes part in a thread: true only where memory says so, which may lag behind the log.
+    func knows(_ user: User.ID, in thread: MessageThread.ID) -> Bool {
+        threads[thread]?.participants[user].map { $0.left == nil } ?? false
+    }
+
     /// The entries after a position that concern a user, from memory; nil when memory does not reach back so far.
     private func tailEntries(after: LogPosition, for user: User.ID) async throws -> [LogEntry]? {
         guard after < position else { return [] }

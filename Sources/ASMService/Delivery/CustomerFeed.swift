@@ -357,14 +357,18 @@ extension CustomerFeed {
         if threads.count > Self.cachedThreads { threads.removeAll() }
         guard evenWithoutSessions || !sessions.isEmpty else { return }
         var missing: Set<MessageThread.ID> = []
-        for entry in entries where entry.thread.rawValue != 0 && threads[entry.thread] == nil {
+        for entry in entries where entry.thread.rawValue != 0 && threads[entry.thread]?.isStale != false {
             missing.insert(entry.thread)
         }
         guard !missing.isEmpty else { return }
+        // In this order: who comes back in between is then found in both, and not in neither.
         let participants = try await store.participants(of: Array(missing))
+        let oldest = min(tail.first?.position ?? .max, position + 1)
+        let earlier = try await store.earlierStays(in: Array(missing), since: oldest)
         for thread in missing {
             let authors = try await store.recentAuthors(of: thread, limit: ThreadCache.authorsKept)
-            threads[thread] = ThreadCache(participants[thread] ?? [], recentAuthors: authors)
+            threads[thread] = ThreadCache(
+                participants[thread] ?? [], earlier: earlier[thread] ?? [], recentAuthors: authors)
         }
     }
 

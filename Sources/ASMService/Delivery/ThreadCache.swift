@@ -1,4 +1,5 @@
 import Domain
+import Store
 
 /// Who takes part in a thread and who wrote its newest entries; changed only by entries seen in order.
 struct ThreadCache {
@@ -9,19 +10,35 @@ struct ThreadCache {
     /// Newest last.
     private var authors: [(number: EntryNumber, author: User.ID)] = []
 
+    /// Somebody has come back since this was loaded: of their earlier stay not everything is known here, so that it is loaded
+    /// again before the next entries are looked at.
+    private(set) var isStale = false
+
     struct Membership {
         var joined: EntryNumber
         var left: EntryNumber?
+        /// Those whose entries may still be delivered: what is in memory reaches back no further.
+        var earlier: [EarlierStay] = []
 
         func sees(_ number: EntryNumber) -> Bool {
-            number >= joined && number <= (left ?? .max)
+            if number >= joined { return number <= (left ?? .max) }
+            return earlier.contains { $0.stay.joined <= number && number <= $0.stay.left }
+        }
+
+        /// Receipts have no number; they are for who is here, but for those of a time between two stays.
+        func seesReceipts(at position: LogPosition) -> Bool {
+            left == nil && !earlier.contains { $0.leftPosition < position && position < $0.nextPosition }
         }
     }
 
-    init(_ participants: [Participant], recentAuthors: [(number: EntryNumber, author: User.ID)]) {
+    init(
+        _ participants: [Participant], earlier: [EarlierStay] = [],
+        recentAuthors: [(number: EntryNumber, author: User.ID)]
+    ) {
         self.participants = Dictionary(
             participants.map { ($0.user, Membership(joined: $0.joinedNumber, left: $0.leftNumber)) },
             uniquingKeysWith: { $1 })
+        for stay in earlier { self.participants[stay.user]?.earlier.append(stay) }
         authors = recentAuthors.reversed()
     }
 
@@ -37,7 +54,7 @@ struct ThreadCache {
             for user in users { participants[user] = Membership(joined: number) }
         case .added(let users):
             for user in users where (participants[user]?.joined ?? 0) < number {
-                participants[user] = Membership(joined: number)
+                enter(user, at: number, entry.position)
             }
         case .left(let user):
             if let joined = participants[user]?.joined, joined < number { participants[user]?.left = number }
@@ -45,22 +62,34 @@ struct ThreadCache {
         }
     }
 
+    private mutating func enter(_ user: User.ID, at number: EntryNumber, _ position: LogPosition) {
+        var membership = Membership(joined: number)
+        if let old = participants[user], let left = old.left {
+            isStale = true
+            // Where the stay ended in the log is not known here: until it is, no receipts from before it are shown.
+            let stay = Stay(joined: old.joined, left: left)
+            membership.earlier =
+                old.earlier + [EarlierStay(user: user, stay: stay, leftPosition: 0, nextPosition: position)]
+        }
+        participants[user] = membership
+    }
+
     /// Calls `body` with each user to whom the entry goes live.
     func forEachReader(of entry: LogEntry, _ body: (User.ID) -> Void) {
         if let number = entry.number {
             for (user, membership) in participants where membership.sees(number) { body(user) }
         } else if case .receipts(let receipts) = entry.content {
-            for user in readers(of: receipts) { body(user) }
+            for user in readers(of: receipts, at: entry.position) { body(user) }
         }
     }
 
     /// Receipts go to the authors of what they cover and to the reader's own other devices, not to everyone.
-    private func readers(of receipts: [Receipt]) -> Set<User.ID> {
+    private func readers(of receipts: [Receipt], at position: LogPosition) -> Set<User.ID> {
         var users = Set(receipts.map(\.user))
         let covered = receipts.map { max($0.delivered, $0.read) }.max() ?? 0
         for (number, author) in authors.suffix(Self.authorsKept) where number <= covered {
             users.insert(author)
         }
-        return users.filter { participants[$0]?.left == nil }
+        return users.filter { participants[$0]?.seesReceipts(at: position) ?? true }
     }
 }

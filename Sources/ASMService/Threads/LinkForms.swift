@@ -50,8 +50,16 @@ extension LinkParticipant {
         user = LinkUser(member.user)
         joined = member.place.joinedNumber
         left = member.place.leftNumber ?? 0
+        earlier = member.earlier.map { LinkStay($0) }
         delivered = member.place.delivered
         read = member.place.read
+    }
+}
+
+extension LinkStay {
+    init(_ stay: Stay) {
+        self.init()
+        (joined, left) = (stay.joined, stay.left)
     }
 }
 
@@ -70,6 +78,7 @@ extension LinkMessageReceipt {
         user = LinkUser(receipt.user)
         deliveredAt = receipt.delivered?.microseconds ?? 0
         readAt = receipt.read?.microseconds ?? 0
+        (delivered, read) = (receipt.isDelivered, receipt.isRead)
     }
 }
 

@@ -1076,11 +1076,28 @@ package nonisolated struct LinkParticipant: Sendable {
 
   package var read: Int64 = 0
 
+  /// before the one that `joined` and `left` are of; in the details of a thread
+  package var earlier: [LinkStay] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _user: LinkUser? = nil
+}
+
+package nonisolated struct LinkStay: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var joined: Int64 = 0
+
+  package var left: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct LinkGetThread: Sendable {
@@ -1180,9 +1197,14 @@ package nonisolated struct LinkMessageReceipt: Sendable {
   /// Clears the value of `user`. Subsequent reads from it will return its default value.
   package mutating func clearUser() {self._user = nil}
 
+  /// 0: not yet, or not known when
   package var deliveredAt: Int64 = 0
 
   package var readAt: Int64 = 0
+
+  package var delivered: Bool = false
+
+  package var read: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3573,7 +3595,7 @@ nonisolated extension LinkThread: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension LinkParticipant: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Participant"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}joined\0\u{1}left\0\u{1}delivered\0\u{1}read\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}joined\0\u{1}left\0\u{1}delivered\0\u{1}read\0\u{1}earlier\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3586,6 +3608,7 @@ nonisolated extension LinkParticipant: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.left) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.delivered) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self.read) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.earlier) }()
       default: break
       }
     }
@@ -3611,6 +3634,9 @@ nonisolated extension LinkParticipant: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.read != 0 {
       try visitor.visitSingularInt64Field(value: self.read, fieldNumber: 5)
     }
+    if !self.earlier.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.earlier, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3620,6 +3646,42 @@ nonisolated extension LinkParticipant: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.left != rhs.left {return false}
     if lhs.delivered != rhs.delivered {return false}
     if lhs.read != rhs.read {return false}
+    if lhs.earlier != rhs.earlier {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension LinkStay: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Stay"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}joined\0\u{1}left\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.joined) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.left) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.joined != 0 {
+      try visitor.visitSingularInt64Field(value: self.joined, fieldNumber: 1)
+    }
+    if self.left != 0 {
+      try visitor.visitSingularInt64Field(value: self.left, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: LinkStay, rhs: LinkStay) -> Bool {
+    if lhs.joined != rhs.joined {return false}
+    if lhs.left != rhs.left {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3816,7 +3878,7 @@ nonisolated extension LinkMessageDetails: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension LinkMessageReceipt: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MessageReceipt"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{3}delivered_at\0\u{3}read_at\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{3}delivered_at\0\u{3}read_at\0\u{1}delivered\0\u{1}read\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3827,6 +3889,8 @@ nonisolated extension LinkMessageReceipt: SwiftProtobuf.Message, SwiftProtobuf._
       case 1: try { try decoder.decodeSingularMessageField(value: &self._user) }()
       case 2: try { try decoder.decodeSingularInt64Field(value: &self.deliveredAt) }()
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.readAt) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.delivered) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.read) }()
       default: break
       }
     }
@@ -3846,6 +3910,12 @@ nonisolated extension LinkMessageReceipt: SwiftProtobuf.Message, SwiftProtobuf._
     if self.readAt != 0 {
       try visitor.visitSingularInt64Field(value: self.readAt, fieldNumber: 3)
     }
+    if self.delivered != false {
+      try visitor.visitSingularBoolField(value: self.delivered, fieldNumber: 4)
+    }
+    if self.read != false {
+      try visitor.visitSingularBoolField(value: self.read, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3853,6 +3923,8 @@ nonisolated extension LinkMessageReceipt: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs._user != rhs._user {return false}
     if lhs.deliveredAt != rhs.deliveredAt {return false}
     if lhs.readAt != rhs.readAt {return false}
+    if lhs.delivered != rhs.delivered {return false}
+    if lhs.read != rhs.read {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -107,6 +107,10 @@ extension LinkParticipant {
         try user.check()
         try LinkRange.check(joined, "joined", in: LogRange.numbersOrNone)
         try LinkRange.check(left, "left", in: LogRange.numbersOrNone)
+        for stay in earlier {
+            try LinkRange.check(stay.joined, "joined", in: LogRange.numbersOrNone)
+            try LinkRange.check(stay.left, "left", in: LogRange.numbersOrNone)
+        }
         try LinkRange.check(delivered, "delivered", in: LogRange.numbersOrNone)
         try LinkRange.check(read, "read", in: LogRange.numbersOrNone)
     }

@@ -34,6 +34,7 @@ package struct ChangeResult: Sendable {
 extension Store {
     /// Makes one change, or answers as before when it was made already under the same client id.
     /// Adding people who are all there already writes nothing: the answer is that of the entry that let the last of them in.
+    /// Nor does recalling one's own message once more, under another client id: the answer is that of the first time.
     /// - Throws: `AppendRefusal`, `DraftRejection`, `StoreError.superseded`, `SQLError`.
     package func change(
         _ change: ThreadChange, by author: ChangeAuthor, fence: ServerFence
@@ -54,6 +55,11 @@ extension Store {
             }
             if case .addParticipants(let thread, let users) = change,
                 let before = try log.joined(users, thread, by: author.user)
+            {
+                return ChangeResult(acceptance: before, thread: thread)
+            }
+            if case .recall(let thread, let number) = change,
+                let before = try log.recalled(number, thread, by: author.user)
             {
                 return ChangeResult(acceptance: before, thread: thread)
             }
@@ -178,9 +184,8 @@ extension LogWriter {
             WHERE thread_id = \(thread) AND number = \(number) ORDER BY position DESC LIMIT 1
             """
         ).first
-        guard let row, try row.int(2) == Int64(StoredContent.Kind.message.rawValue) else {
-            throw AppendRefusal.notFound
-        }
+        let kinds = [StoredContent.Kind.message, .recalledMessage].map { Int64($0.rawValue) }
+        guard let row, kinds.contains(try row.int(2)) else { throw AppendRefusal.notFound }
         guard try row.int(1) == author.user.rawValue else { throw AppendRefusal.notYours }
         let empty: [UInt8] = []
         try session.run(
@@ -193,19 +198,57 @@ extension LogWriter {
             clientID: author.clientID, hash: hash, shown: true)
     }
 
-    /// Lets users in from `number` on; someone who had left starts anew, and what they missed is not unread.
+    /// Where the author has recalled this message before: the place of the entry that says so. It writes as a replay does.
+    fileprivate mutating func recalled(
+        _ number: EntryNumber, _ thread: MessageThread.ID, by author: User.ID
+    ) throws -> Acceptance? {
+        try requireMember(author, of: thread)
+        let message = try session.run(
+            """
+            SELECT position, author_id, kind FROM entry
+            WHERE thread_id = \(thread) AND number = \(number) ORDER BY position DESC LIMIT 1
+            """
+        ).first
+        guard let message, try message.int(1) == author.rawValue,
+            try message.int(2) == Int64(StoredContent.Kind.recalledMessage.rawValue)
+        else { return nil }
+        let stored = StoredContent.encode(.recalled(number: number))
+        let row = try session.run(
+            """
+            SELECT position, number, at FROM entry
+            WHERE thread_id = \(thread) AND position > \(try message.int(0)) AND kind = \(stored.kind)
+                AND body = \(Array(stored.body.utf8))
+            ORDER BY position LIMIT 1
+            """
+        ).first
+        guard let row else { return nil }
+        let position = try row.int(0)
+        try session.run(
+            "UPDATE entry SET replays = replays + 1 WHERE customer_id = \(customer) AND position = \(position)"
+        )
+        return Acceptance(
+            position: position, number: try row.int(1), at: Timestamp(microseconds: try row.int(2)),
+            replayed: true)
+    }
+
+    /// Lets users in from `number` on. What was said while someone was away is not theirs, and so not unread: the marks pass
+    /// it where all that the person could see was read, and stay where they were otherwise.
     private func join(
         _ users: [User.ID], _ thread: MessageThread.ID, at number: EntryNumber, author: User.ID
     ) throws {
         for user in users {
             let read = user == author ? number : number - 1
+            try keepStay(of: user, in: thread)
             try session.run(
                 """
                 INSERT INTO participant (thread_id, user_id, joined_number, delivered_number, read_number)
                 VALUES (\(thread), \(user), \(number), \(read), \(read))
                 ON CONFLICT (thread_id, user_id) DO UPDATE
                 SET joined_number = excluded.joined_number, left_number = NULL,
-                    delivered_number = excluded.delivered_number, read_number = excluded.read_number
+                    delivered_number = CASE WHEN participant.delivered_number >= participant.left_number
+                        THEN excluded.delivered_number ELSE participant.delivered_number END,
+                    read_number = CASE WHEN participant.read_number >= participant.left_number
+                        THEN excluded.read_number ELSE participant.read_number END
                 """)
         }
     }

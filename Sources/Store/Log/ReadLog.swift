@@ -149,15 +149,19 @@ extension Store {
     private static func concerns(
         _ user: User.ID, of customer: Customer.ID, after: LogPosition, upTo: LogPosition
     ) -> SQL {
-        """
-        e.customer_id = \(customer) AND e.position > \(after) AND e.position <= \(upTo)
-            AND EXISTS (
-                SELECT 1 FROM participant p
-                WHERE p.thread_id = e.thread_id AND p.user_id = \(user)
-                    AND (e.number IS NULL OR e.number >= p.joined_number)
-                    AND (p.left_number IS NULL OR (e.number IS NOT NULL AND e.number <= p.left_number))
-                LIMIT 1 OFFSET 0)
-        """
+        let isInEarlierStay = StaySQL.holds("e.number", thread: "e.thread_id", user: "p.user_id")
+        let isNoGap = StaySQL.isNoGap("e.position", thread: "e.thread_id", user: "p.user_id")
+        return """
+            e.customer_id = \(customer) AND e.position > \(after) AND e.position <= \(upTo)
+                AND EXISTS (
+                    SELECT 1 FROM participant p
+                    WHERE p.thread_id = e.thread_id AND p.user_id = \(user)
+                        AND CASE
+                            WHEN e.number IS NULL THEN p.left_number IS NULL AND \(sql: isNoGap)
+                            WHEN e.number >= p.joined_number THEN p.left_number IS NULL OR e.number <= p.left_number
+                            ELSE \(sql: isInEarlierStay) END
+                    LIMIT 1 OFFSET 0)
+            """
     }
 
     /// What a user's threads gained in `(after, upTo]`, in log order, at most `limit` entries.

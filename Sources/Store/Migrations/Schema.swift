@@ -12,6 +12,7 @@ extension Store {
         Migration(number: 3, name: "events", .expands, sql: eventSchema),
         Migration(number: 4, name: "newest threads", .expands, sql: newestThreads),
         urgentMigration,
+        stayMigration,
     ]
 
     /// Brings the database to this version's schema; safe to call on every start and by several servers at once.

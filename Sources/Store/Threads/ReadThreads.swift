@@ -14,14 +14,23 @@ package struct ThreadView: Sendable {
     /// Set when the user has left the thread: its last entry for them.
     package let leftNumber: EntryNumber?
 
-    /// What people see and this user has not read.
-    package var unread: Int64 { max(0, (leftNumber ?? thread.lastNumber) - read) }
+    /// Where the user's last stay began.
+    package let joinedNumber: EntryNumber
+    /// How much of earlier stays the user has not read.
+    package let unreadEarlier: Int64
+
+    /// What this user could see, in all stays, and has not read.
+    package var unread: Int64 {
+        max(0, (leftNumber ?? thread.lastNumber) - max(read, joinedNumber - 1)) + unreadEarlier
+    }
 }
 
 /// A participant with the name that goes with the id.
 package struct ThreadMember: Sendable {
     package let user: User
     package let place: Participant
+    /// The stays before the last one, oldest first; only in a thread's details.
+    package var earlier: [Stay] = []
 }
 
 /// One page of a user's threads, newest first.
@@ -56,7 +65,7 @@ extension Store {
             let found = try walk.newest(before: before ?? .max, limit: limit)
             let rows = try session.run(
                 """
-                SELECT \(raw: threadColumns), \(raw: entryColumns)
+                SELECT \(sql: threadColumns), \(raw: entryColumns)
                 FROM participant p JOIN thread t ON t.id = p.thread_id AND t.customer_id = \(customer)
                 JOIN entry e ON e.customer_id = \(customer) AND e.position = t.last_shown_position
                 WHERE p.user_id = \(user) AND p.thread_id \(in: found.threads.map(\.rawValue))
@@ -80,7 +89,7 @@ extension Store {
         try await database.read { session in
             let row = try session.run(
                 """
-                SELECT \(raw: threadColumns) FROM participant p
+                SELECT \(sql: threadColumns) FROM participant p
                 JOIN thread t ON t.id = p.thread_id AND t.customer_id = \(customer)
                 WHERE p.thread_id = \(thread) AND p.user_id = \(user)
                 """
@@ -88,6 +97,7 @@ extension Store {
             guard let row else { return nil }
             var view = try threadView(row)
             try addMembers(to: &view, session: session)
+            try addStays(to: &view, of: user, session: session)
             view.last = try lastShown(of: view, at: customer, session: session)
             var views = [view]
             try addUnreadUrgent(to: &views, of: user, session: session)
@@ -110,70 +120,14 @@ extension Store {
                 """
             ).first
             guard let row else { return nil }
-            let first = try row.int(0)
-            let last = try row.intOrNil(1) ?? .max
-            let rows: SQLResult
-            switch page {
-            case .before(let number):
-                rows = try session.run(
-                    """
-                    SELECT \(raw: entryColumns) FROM entry e
-                    WHERE e.thread_id = \(thread) AND e.number < \(number ?? .max)
-                        AND e.number >= \(first) AND e.number <= \(last)
-                    ORDER BY e.position DESC LIMIT \(limit + 1)
-                    """)
-            case .after(let number):
-                rows = try session.run(
-                    """
-                    SELECT \(raw: entryColumns) FROM entry e
-                    WHERE e.thread_id = \(thread) AND e.number > \(number)
-                        AND e.number >= \(first) AND e.number <= \(last)
-                    ORDER BY e.position LIMIT \(limit + 1)
-                    """)
-            }
-            let entries = try rows.prefix(limit).map { try entry($0) }
-            if case .before = page { return (entries.reversed(), rows.count > limit) }
-            return (entries, rows.count > limit)
+            let walk = StayWalk(session: session, thread: thread, user: user)
+            let found = try walk.entries(
+                page, joined: try row.int(0), left: try row.intOrNil(1), limit: limit + 1)
+            let entries = found.prefix(limit)
+            if case .before = page { return (entries.reversed(), found.count > limit) }
+            return (Array(entries), found.count > limit)
         }
     }
-
-    /// A message and when each participant got and read it; nil when the user cannot see it.
-    package func message(
-        _ number: EntryNumber, in thread: MessageThread.ID, for user: User.ID, at customer: Customer.ID
-    ) async throws -> (entry: LogEntry, receipts: [MessageReceipt])? {
-        guard number > 0, let view = try await self.thread(thread, for: user, at: customer) else {
-            return nil
-        }
-        let page = try await history(
-            of: thread, for: user, at: customer, page: .after(number - 1), limit: 1)
-        guard let message = page?.entries.first, message.number == number else { return nil }
-        let rows = try await database.query(
-            """
-            SELECT \(raw: entryColumns) FROM entry e
-            WHERE e.thread_id = \(thread) AND e.position > \(message.position)
-                AND e.kind = \(StoredContent.Kind.receipts.rawValue)
-            ORDER BY e.position LIMIT \(Self.receiptsScanned)
-            """, on: .reads)
-        var delivered: [User.ID: Timestamp] = [:]
-        var read: [User.ID: Timestamp] = [:]
-        for row in rows {
-            let line = try entry(row)
-            guard case .receipts(let receipts) = line.content else { continue }
-            for receipt in receipts {
-                if receipt.delivered >= number, delivered[receipt.user] == nil {
-                    delivered[receipt.user] = line.at
-                }
-                if receipt.read >= number, read[receipt.user] == nil { read[receipt.user] = line.at }
-            }
-        }
-        let receipts = view.participants
-            .filter { $0.user.id != message.author && $0.place.joinedNumber <= number }
-            .map { MessageReceipt(user: $0.user, delivered: delivered[$0.user.id], read: read[$0.user.id]) }
-        return (message, receipts)
-    }
-
-    /// How many receipt entries after a message are searched for its times.
-    static let receiptsScanned = 10_000
 
     /// Everyone who is or was in these threads, for the cache that delivery keeps.
     package func participants(
@@ -210,18 +164,11 @@ package enum HistoryPage: Sendable {
     case after(EntryNumber)
 }
 
-/// When one participant got and read a message; nil: not yet.
-package struct MessageReceipt: Sendable {
-    package let user: User
-    package let delivered: Timestamp?
-    package let read: Timestamp?
-}
-
-private let threadColumns: StaticString = """
+private let threadColumns: SQL = """
     t.id, t.subject, t.closed, t.last_number, t.last_position, p.delivered_number, p.read_number, p.left_number,
-    t.last_shown_position
+    t.last_shown_position, p.joined_number, \(sql: StaySQL.unread)
     """
-private let threadColumnCount = 9
+private let threadColumnCount = 11
 
 private func threadView(_ row: SQLRow) throws -> ThreadView {
     ThreadView(
@@ -230,7 +177,7 @@ private func threadView(_ row: SQLRow) throws -> ThreadView {
             lastNumber: try row.int(3), lastPosition: try row.int(4),
             lastShownPosition: try row.int(8)),
         delivered: try row.int(5), read: try row.int(6), participants: [], participantCount: 0, last: nil,
-        leftNumber: try row.intOrNil(7))
+        leftNumber: try row.intOrNil(7), joinedNumber: try row.int(9), unreadEarlier: try row.int(10))
 }
 
 private func participant(_ row: SQLRow, from column: Int) throws -> Participant {

@@ -14,6 +14,8 @@ extension Store {
     package static let urgentCounted = 100
     /// How many urgent messages after the last read one are looked at: a user's own ones are among them and not counted.
     static let urgentScanned = 1_000
+    /// … and in so many earlier stays at most.
+    static let urgentStays = 1_000
 }
 
 /// Adds what is urgent and unread to the threads of one user, with one statement for all.
@@ -24,12 +26,25 @@ func addUnreadUrgent(
     to views: inout [ThreadView], of user: User.ID, session: any SQLSession
 ) throws {
     guard !views.isEmpty else { return }
+    // The stays are read one after the other, so that what was said between them costs nothing.
     let unread: SQL = """
         SELECT s.number FROM (
-            SELECT e.number, e.author_id FROM entry e
-            WHERE e.thread_id = p.thread_id AND e.priority > 0 AND e.kind = 1 AND e.number > p.read_number
-                AND e.number >= p.joined_number AND (p.left_number IS NULL OR e.number <= p.left_number)
-            ORDER BY e.number LIMIT \(Store.urgentScanned)
+            SELECT early.number, early.author_id FROM (
+                SELECT e.number, e.author_id FROM (
+                    SELECT s.joined_number, s.left_number FROM earlier_stay s
+                    WHERE p.read_number < p.joined_number - 1
+                        AND s.thread_id = p.thread_id AND s.user_id = p.user_id AND s.left_number > p.read_number
+                    ORDER BY s.left_number LIMIT \(Store.urgentStays)
+                ) AS stay JOIN entry e ON e.thread_id = p.thread_id AND e.priority > 0 AND e.kind = 1
+                    AND e.number > p.read_number AND e.number >= stay.joined_number AND e.number <= stay.left_number
+                LIMIT \(Store.urgentScanned)
+            ) AS early
+            UNION ALL SELECT late.number, late.author_id FROM (
+                SELECT e.number, e.author_id FROM entry e
+                WHERE e.thread_id = p.thread_id AND e.priority > 0 AND e.kind = 1 AND e.number > p.read_number
+                    AND e.number >= p.joined_number AND (p.left_number IS NULL OR e.number <= p.left_number)
+                ORDER BY e.number LIMIT \(Store.urgentScanned)
+            ) AS late
         ) AS s WHERE s.author_id <> p.user_id
         """
     let rows = try session.run(

@@ -164,14 +164,23 @@ struct ParticipantBody: Encodable {
     let name: String
     let joined: Int64
     let left: Int64?
+    let stays: [StayBody]
     let delivered: Int64
     let read: Int64
+
+    struct StayBody: Encodable {
+        let joined: Int64
+        let left: Int64?
+    }
 
     init(_ participant: LinkParticipant) {
         let user = UserBody(participant.user)
         (id, login, name) = (user.id, user.login, user.name)
         joined = participant.joined
         left = participant.left == 0 ? nil : participant.left
+        stays =
+            participant.earlier.map { StayBody(joined: $0.joined, left: $0.left) }
+            + [StayBody(joined: joined, left: left)]
         (delivered, read) = (participant.delivered, participant.read)
     }
 }
@@ -210,7 +219,9 @@ struct MessageDetailsBody: Encodable {
     struct ReceiptBody: Encodable {
         let user: String
         let name: String
+        let delivered: Bool
         let deliveredAt: Int64?
+        let read: Bool
         let readAt: Int64?
     }
 
@@ -224,8 +235,9 @@ struct MessageDetailsBody: Encodable {
         entry = EntryBody(LogEntry(details.entry))
         receipts = details.receipts.map {
             ReceiptBody(
-                user: "\($0.user.id)", name: $0.user.name, deliveredAt: time($0.deliveredAt),
-                readAt: time($0.readAt))
+                user: "\($0.user.id)", name: $0.user.name,
+                delivered: $0.delivered || $0.deliveredAt != 0, deliveredAt: time($0.deliveredAt),
+                read: $0.read || $0.readAt != 0, readAt: time($0.readAt))
         }
     }
 }

@@ -140,13 +140,16 @@ export async function detailsDialog(api, store, thread, entry) {
   await refresh().catch((refusal) => list.replaceChildren(make("li", { class: "error" }, refusal.message)));
 }
 
-function receiptRow({ user, name, deliveredAt, readAt }) {
+function receiptRow({ user, name, delivered, deliveredAt, read, readAt }) {
   const at = (time) => (dayKey(time) === dayKey(Date.now()) ? clock(time) : moment(time));
-  const state = readAt
-    ? `Read ${at(readAt)}${deliveredAt ? ` · delivered ${at(deliveredAt)}` : ""}`
-    : deliveredAt
-      ? `Delivered ${at(deliveredAt)}`
-      : "Not delivered yet";
+  // Whether it was read is always known; when may be too long ago to be found.
+  const when = (time) => (time ? ` ${at(time)}` : "");
+  const state =
+    read || readAt
+      ? `Read${when(readAt)}${deliveredAt ? ` · delivered ${at(deliveredAt)}` : ""}`
+      : delivered || deliveredAt
+        ? `Delivered${when(deliveredAt)}`
+        : "Not delivered yet";
   const names = make("span", { class: "who" }, make("span", { dir: "auto" }, name), make("span", { class: "quiet small" }, state));
   return make("li", { class: "person", data: { user } }, avatar(name, user), names);
 }

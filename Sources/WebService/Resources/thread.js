@@ -23,6 +23,8 @@ export class Thread {
   seen = new Set();
   /** Numbers that stayed missing although the server was asked: not asked again. */
   #absent = new Set();
+  /** How many numbers beyond `read` this person was not there for, as long as `read` stands where the server counted. */
+  #away = { read: 0, count: 0 };
 
   constructor(me, head) {
     this.me = me;
@@ -38,6 +40,9 @@ export class Thread {
     this.shownPosition = Math.max(head.lastShownPosition ?? head.last?.position ?? 0, this.shownPosition);
     this.delivered = Math.max(head.delivered ?? 0, this.delivered);
     if ((head.read ?? 0) > this.read) this.markRead(head.read);
+    if (head.unread !== undefined && head.read === this.read && head.lastNumber !== undefined && !head.left) {
+      this.#away = { read: this.read, count: Math.max(0, head.lastNumber - head.read - head.unread) };
+    }
     this.keepLast(head.last);
     this.urgent.takeHead(head, this);
     for (const person of head.participants ?? []) {
@@ -173,7 +178,7 @@ export class Thread {
   /** How far an own message got: the people it was for, and how many have received and read it. */
   marks(number) {
     const audience = Array.from(this.people.values()).filter(
-      (person) => person.id !== this.me && (person.joined ?? 0) <= number && (!person.left || person.left > number),
+      (person) => person.id !== this.me && wasHere(person, number),
     );
     return {
       people: audience.length,
@@ -205,7 +210,12 @@ export class Thread {
 
   /** What people see and this person has not read, as the server counts it. */
   get unread() {
-    return Math.max(0, (this.people.get(this.me)?.left || this.lastNumber) - this.read);
+    const me = this.people.get(this.me);
+    if (this.detailed && me?.stays) {
+      return me.stays.reduce((sum, { joined, left }) => sum + Math.max(0, (left || this.lastNumber) - Math.max(this.read, joined - 1)), 0);
+    }
+    const unread = Math.max(0, (me?.left || this.lastNumber) - this.read);
+    return this.read === this.#away.read ? Math.max(0, unread - this.#away.count) : unread;
   }
 
   #advance(entry) {
@@ -256,12 +266,19 @@ export class Thread {
         const person = this.people.get(entry.user);
         if (person && !person.left) {
           person.left = entry.number;
+          if (person.stays?.length) person.stays.at(-1).left = entry.number;
           this.participantCount -= 1;
         }
         break;
       }
     }
   }
+}
+
+/** Whether somebody was in the thread for an entry: in any of the stays, and not for the one with which they left. */
+function wasHere(person, number) {
+  const stays = person.stays ?? [person];
+  return stays.some(({ joined, left }) => (joined ?? 0) <= number && (!left || left > number));
 }
 
 function withoutText(message) {
