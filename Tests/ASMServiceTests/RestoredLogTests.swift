@@ -92,6 +92,35 @@ struct RestoredLogTests {
     }
 
     @Test(
+        "A web process that moves its sessions to a server of the restored log learns it of each of them",
+        arguments: TestEngine.allCases)
+    func moved(_ engine: TestEngine) async throws {
+        try await withService(on: engine) { test in
+            let thread = try await test.thread("alice", "bob")
+            let old = try await test.server()
+            let port = try LoopbackPort.free()
+            let web = try test.web(at: [old.address, BindAddress(host: "127.0.0.1", port: port)])
+            let carol = try await web.session("carol")
+            try await test.fill(thread, by: "alice", count: 5)
+            let kept = try await test.store.head(of: test.customer.id)
+            let bob = try await web.session("bob")
+            try await test.fill(thread, by: "alice", count: 10)
+            await bob.until { $0.count >= 10 }
+            await old.stop()
+            try await test.lose(after: kept, in: thread, count: 10)
+            try await test.fill(thread, by: "alice", count: 20)
+            _ = try await test.server(port: port)
+            for session in [bob, carol] { await session.sink.servers.until { $0.count == 2 } }
+
+            #expect(bob.sink.events.value.last == .resync(try await test.cursor(at: kept.position + 20)))
+            #expect(bob.sink.otherLog.value == true)
+            // She stood before the backup.
+            #expect(carol.sink.events.value.count == 1)
+            #expect(try await test.store.head(of: test.customer.id).epoch == kept.epoch)
+        }
+    }
+
+    @Test(
         "A cursor that is too far behind and of another history is said to be of another history",
         arguments: TestEngine.allCases)
     func far(_ engine: TestEngine) async throws {

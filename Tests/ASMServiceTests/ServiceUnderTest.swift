@@ -60,10 +60,10 @@ final class ServiceUnderTest: Sendable {
     func server(
         on database: (any SQLDatabase)? = nil, registeredAs name: String = "\(Token128.random())",
         sessions: SessionPolicy = SessionPolicy(), admission: AdmissionLimits = AdmissionLimits(),
-        security: SecurityFiles? = nil
+        security: SecurityFiles? = nil, port: Int = 0
     ) async throws -> Server {
         var configuration = ASMServiceConfiguration(
-            listen: BindAddress(host: "127.0.0.1", port: 0), name: name, software: "test")
+            listen: BindAddress(host: "127.0.0.1", port: port), name: name, software: "test")
         configuration.sessions = sessions
         configuration.admission = admission
         configuration.linkSecurity = security
@@ -76,6 +76,13 @@ final class ServiceUnderTest: Sendable {
         let server = Server(address: address, run: Task { try? await service.run() })
         running.withLock { $0.servers.append(server) }
         return server
+    }
+
+    /// Starts a web process that uses servers at these addresses, whether they run or not.
+    func web(at addresses: [BindAddress]) throws -> WebProcess {
+        let web = try WebProcess(ServerList(addresses), LinkLimits())
+        running.withLock { $0.webs.append(web) }
+        return web
     }
 
     /// Starts a web process that uses these servers.

@@ -111,6 +111,8 @@ struct TestSession: Sendable {
 
     final class Sink: LinkSessionSink {
         let events = Watched<[Event]>([])
+        /// What the last resync said of the log.
+        let otherLog = Watched<Bool?>(nil)
         /// The servers that it was attached to, one after the other.
         let servers = Watched<[BindAddress]>([])
 
@@ -118,7 +120,10 @@ struct TestSession: Sendable {
             events.change { $0.append(.attached(attached.cursor, resync: attached.resync)) }
         }
         func moved(to server: BindAddress) { servers.change { $0.append(server) } }
-        func resync(at cursor: LogCursor, otherLog: Bool) { events.change { $0.append(.resync(cursor)) } }
+        func resync(at cursor: LogCursor, otherLog: Bool) {
+            self.otherLog.change { $0 = otherLog }
+            events.change { $0.append(.resync(cursor)) }
+        }
         func ended(_ refusal: Refusal) { events.change { $0.append(.ended(refusal.code)) } }
     }
 

@@ -8,6 +8,7 @@ extension MessagingClient {
 
     /// Takes over entries: each once, in order, with what was missing before them.
     func take(_ entries: [LogEntry], cursor: LogCursor) async throws {
+        if entries.contains(where: ownMessages.contradict) { try await resync(at: cursor, otherLog: true) }
         let found = try await undoing {
             var fresh: [LogEntry] = []
             for entry in entries where note(entry) {
@@ -36,6 +37,7 @@ extension MessagingClient {
             // Another log, or none before: numbers of the past say nothing about it.
             let isFirst = state.cursor == nil
             state.progress = [:]
+            ownMessages = OwnMessages()
             suspects = []
             state.cursor = cursor
             if isFirst { settled = state } else { eventBuffer.push(.resynced(isComplete: false)) }

@@ -141,6 +141,7 @@ extension MessagingClient {
     private func stored(_ ref: FrameRef, _ receipt: StoredReceipt) async throws {
         guard let item = outbox.finish(ref: ref) else { return }
         configuration.observe?(.stored(item.id, receipt))
+        ownMessages.note(item.id, in: item.thread, number: receipt.number)
         if state.progress[item.thread] == nil {
             state.progress[item.thread] = ThreadProgress(ownMessage: receipt.number)
         } else {

@@ -34,6 +34,7 @@ public actor MessagingClient {
     var user: User.ID?
     /// Threads with a hole that may be an own message whose answer is still to come.
     var suspects: Set<MessageThread.ID> = []
+    var ownMessages = OwnMessages()
     /// Receipts to be sent: at the end of a batch, or when there is a connection again.
     var marks: [MessageThread.ID: (delivered: EntryNumber?, read: EntryNumber?)] = [:]
     var lastSave = ContinuousClock.now

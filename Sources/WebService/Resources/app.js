@@ -84,6 +84,7 @@ class Messenger {
   receive(frame) {
     switch (frame.kind) {
       case "entries":
+        if (this.store.contradicts(frame.entries)) this.resync(frame.cursor, true);
         for (const entry of frame.entries) if (entry.author === this.me) this.outbox.settle(entry);
         this.store.takeEntries(frame.entries);
         break;

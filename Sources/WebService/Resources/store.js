@@ -6,6 +6,8 @@
 import { epochOf } from "./live.js";
 import { Thread } from "./thread.js";
 
+/** How many own messages are remembered by their numbers. */
+const ownKept = 1_000;
 const pageLimit = 100;
 /** Most pages fetched to close a hole or to catch up before starting again from the newest. */
 const catchUpPages = 20;
@@ -33,6 +35,8 @@ export class Store extends EventTarget {
   #api;
   #receipts;
   #epoch = undefined;
+  /** The newest own messages: their client ids by thread and number. */
+  #own = new Map();
   #arriving = new Map();
   #mending = new Set();
   #doubted = new Set();
@@ -172,6 +176,7 @@ export class Store extends EventTarget {
 
   /** An own request was stored for good: it becomes a line of its thread. */
   takeOwn(id, content, { position, number, at }) {
+    this.#noteOwn(id, number, content.clientId);
     this.takeEntries([{ ...content, thread: id, author: this.me, position, number, at }]);
     const thread = this.threads.get(id);
     // The server may have stored this before the receipt for what came just before it.
@@ -181,6 +186,21 @@ export class Store extends EventTarget {
   /** What was loaded is of another history of the log: the next resync replaces all of it, marks included. */
   forgetLog() {
     this.#epoch = undefined;
+    this.#own.clear();
+  }
+
+  /** Whether an entry has the number with which another message of this page was acknowledged: no cursor covers those. */
+  contradicts(entries) {
+    return entries.some(({ thread, number, clientId }) => {
+      const known = this.#own.get(`${thread}.${number}`);
+      return known && clientId && known !== clientId;
+    });
+  }
+
+  #noteOwn(thread, number, clientId) {
+    if (!clientId) return;
+    this.#own.set(`${thread}.${number}`, clientId.toLowerCase());
+    if (this.#own.size > ownKept) this.#own.delete(this.#own.keys().next().value);
   }
 
   /** Too far behind to be told what happened: loads the inbox again, and continues what is open where it was. */

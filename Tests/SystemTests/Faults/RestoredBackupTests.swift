@@ -28,7 +28,7 @@ extension SystemTests {
 
                 let early = try await web.cursor(of: reader)
                 try await web.write(5, "old", to: thread, as: author)
-                _ = try await server.drain()
+                try await server.kill()
                 try FileManager.default.copyItem(atPath: data, toPath: backup)
                 try await server.start()
                 try await web.write(10, "lost", to: thread, as: author)
@@ -36,7 +36,7 @@ extension SystemTests {
                 let person = Person(reader)
                 try await person.connect(to: web)
                 #expect(person.state.value.cursor.map { "\($0)" } == cursor)
-                _ = try await server.drain()
+                try await server.kill()
                 try FileManager.default.removeItem(atPath: data)
                 try FileManager.default.moveItem(atPath: backup, toPath: data)
                 try await server.start()
