@@ -111,6 +111,20 @@ struct ThreadProgressTests {
         #expect(progress.hole == nil)
     }
 
+    @Test("what is missing of the time before leaving stays missing when the user is added again")
+    func addedAgainWithHole() {
+        var progress = ThreadProgress(firstEntry: 3)
+        _ = progress.take(entry: 6)
+        progress.restart(at: 20)
+
+        #expect(progress.take(entry: 20) == true)
+        #expect(progress.hole?.lowerBound == 4)
+        #expect(progress.take(entry: 5) == true)
+        #expect(progress.take(entry: 4) == true)
+        #expect(progress.hole == nil)
+        #expect(progress.contiguous == 20)
+    }
+
     @Test("a hole that cannot be filled is given up")
     func givenUp() {
         var progress = ThreadProgress(firstEntry: 1)

@@ -66,9 +66,17 @@ struct ThreadProgress: Hashable, Sendable {
         for number in hole { insert(number) }
     }
 
-    /// Starts anew at an entry, where numbers before it are not meant for this client.
+    /// How many numbers between two stays are kept one by one where something of the first is missing.
+    private static let awayKept: EntryNumber = 10_000
+
+    /// Goes on at an entry, where numbers between it and the last one before are not meant for this client. What is missing
+    /// of the time before stays missing.
     mutating func restart(at number: EntryNumber) {
         guard number > contiguous else { return }
+        if hole != nil, number > lastEntry, number - lastEntry <= Self.awayKept {
+            for away in lastEntry + 1..<number { insert(away) }
+            return
+        }
         self = ThreadProgress(
             contiguous: number - 1, above: above.filter { $0 >= number }, lastEntry: lastEntry)
     }
