@@ -64,6 +64,8 @@ package struct MetricName: Hashable, Sendable {
     package static let liveFramesOut = Self("asm_web_live_frames_sent_total", "Frames sent to live clients.")
     package static let slowReaders = Self(
         "asm_web_slow_readers_total", "Live clients closed for reading too slowly.")
+    package static let backlogBytes = Self(
+        "asm_web_live_backlog_bytes", "Memory held by what live clients have not read yet.")
     package static let httpRequests = Self("asm_web_http_requests_total", "HTTP requests answered.")
     package static let httpSeconds = Self("asm_web_http_request_seconds", "Time to answer an HTTP request.")
 }

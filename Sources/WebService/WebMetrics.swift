@@ -9,6 +9,7 @@ final class WebMetrics: Sendable {
     let framesIn: Counter
     let framesOut: Counter
     let slowReaders: Counter
+    let backlogBytes: Gauge
     let deliveries: Counter
     let httpSeconds: Histogram
     let resyncs = Counter()
@@ -21,6 +22,7 @@ final class WebMetrics: Sendable {
         framesIn = registry.counter(.liveFramesIn)
         framesOut = registry.counter(.liveFramesOut)
         slowReaders = registry.counter(.slowReaders)
+        backlogBytes = registry.gauge(.backlogBytes)
         deliveries = registry.counter(.deliveredEntries, [("component", "web")])
         httpSeconds = registry.histogram(.httpSeconds)
         refusals = Dictionary(uniqueKeysWithValues: Refusal.Code.allCases.map { ($0, Counter()) })

@@ -59,9 +59,18 @@ package struct WebServiceLimits: Sendable {
     package var refBytes = 4 * 1024
     /// `hello` must come this long after connecting: else `bye` and close.
     package var helloTimeout = TimeAmount.seconds(10)
-    /// What may wait for a slow reader: beyond it deliveries are dropped and `resync` is sent when it has drained.
+    /// What is written to a connection before the client reads: beyond it entries and receipts wait in a backlog.
     package var outgoingBytes = 256 * 1024
-    /// A slow reader that has not drained in this time is closed with 1013.
+    /// What a backlog may hold, as `LogEntry.textBytes` counts: twice the most that is sent to who resumes, so that what
+    /// comes meanwhile finds room. Beyond it all of it is dropped, and `resync` is sent.
+    package var backlogEntries = 4_000
+    package var backlogBytes = 8 << 20
+    /// What the backlogs of all connections may hold in memory; the largest are dropped before it is reached.
+    package var allBacklogBytes = 256 << 20
+    /// How much the system takes from us before it can be sent. So little that answers do not wait long behind entries, and
+    /// that what a client reads is soon seen.
+    package var unsentBytes = 64 * 1024
+    /// Who has a backlog and has not taken anything for this long is closed with 1013.
     package var drainTimeout = TimeAmount.seconds(30)
     /// Sends of one connection without an answer: beyond it nothing more is read from it until one comes.
     package var sendsInFlight = 256

@@ -8,6 +8,10 @@ final class MemoryService: LinkService {
     static let alice = SessionSecret(user: 31, token: Array(repeating: 1, count: 32))
     static let bob = SessionSecret(user: 32, token: Array(repeating: 2, count: 32))
     static let epoch = LogEpoch(high: 0x0192_0000_0000_7000, low: 0x8000_0000_0000_0001)
+    /// Of the log that follows when `beginAnew` was called.
+    static let nextEpoch = LogEpoch(high: 0x0192_0000_0000_7000, low: 0x8000_0000_0000_0002)
+    /// Entries that a session missed come in frames of so many.
+    private static let missedInFrame = 4
 
     struct SessionSecret: Sendable {
         let user: Int64
@@ -22,7 +26,10 @@ final class MemoryService: LinkService {
 
     private struct State {
         var entries: [LinkEntry] = []
+        var epoch = MemoryService.epoch
         var attached: [Attached] = []
+        /// Answered, but not in the feed yet.
+        var attaching: [UInt64: Attached] = [:]
         var held: [(LinkRequest, LinkConnection)] = []
         var holdsLogIns = false
         var addresses: [String] = []
@@ -60,7 +67,11 @@ final class MemoryService: LinkService {
                 if isHeld { continue }
             }
             let response = answer(request, connection)
-            if request.id != 0 { connection.send(response) }
+            if case .attach(let attach) = request.body {
+                begin(request.session, response, after: attach.cursor, on: connection)
+            } else if request.id != 0 {
+                connection.send(response)
+            }
         }
     }
 
@@ -109,6 +120,45 @@ final class MemoryService: LinkService {
         for connection in connections { connection.send(frame: frame) }
     }
 
+    /// Tells everybody that the log is another one from here on.
+    func beginAnew() {
+        state.withLock { state in
+            state.epoch = Self.nextEpoch
+            for target in state.attached {
+                var notice = LinkSessionEnded()
+                notice.sessions = [target.session]
+                notice.code = "resync"
+                notice.cursor = LogCursor(epoch: state.epoch, position: Int64(state.entries.count))
+                var frame = LinkFrame()
+                frame.sessionEnded = notice
+                target.connection.send(frame: frame)
+            }
+        }
+    }
+
+    /// Answers an attach and sends what was missed; from then on the session gets what is published.
+    private func begin(
+        _ session: UInt64, _ response: LinkResponse, after cursor: LogCursor?, on connection: LinkConnection
+    ) {
+        state.withLock { state in
+            connection.send(response)
+            guard let target = state.attaching.removeValue(forKey: session) else { return }
+            state.attached.append(target)
+            let missed = cursor.map { cursor in state.entries.filter { $0.position > cursor.position } } ?? []
+            for start in stride(from: 0, to: missed.count, by: Self.missedInFrame) {
+                var delivery = LinkDelivery()
+                delivery.items = missed[start...].prefix(Self.missedInFrame).map { entry in
+                    var item = LinkDelivery.Item()
+                    item.entry = entry
+                    item.sessions = [session]
+                    return item
+                }
+                target.connection.send(delivery)
+            }
+        }
+    }
+
+    var entryCount: Int { state.withLock { $0.entries.count } }
     var attachedSessions: Int { state.withLock { $0.attached.count } }
 
     // MARK: Answers
@@ -255,13 +305,16 @@ final class MemoryService: LinkService {
         var attached = LinkAttached()
         attached.identity = identity(user)
         attached.cursor = head
-        state.withLock { $0.attached.append(Attached(session: session, user: user, connection: connection)) }
+        state.withLock {
+            $0.attaching[session] = Attached(session: session, user: user, connection: connection)
+        }
         return attached
     }
 
     private var head: LogCursor {
-        LogCursor(
-            epoch: Self.epoch, position: state.withLock { max(Int64($0.entries.count), $0.followed) })
+        state.withLock {
+            LogCursor(epoch: $0.epoch, position: max(Int64($0.entries.count), $0.followed))
+        }
     }
 
     private var thread: LinkThread {

@@ -71,6 +71,9 @@ final class RawConnection {
         if isReading { channel.read() }
     }
 
+    /// Takes once what the system has, where reading was stopped; from any task.
+    var readOnce: @Sendable () -> Void { { [channel] in channel.read() } }
+
     // MARK: Bytes
 
     func send(_ bytes: [UInt8]) async throws {
@@ -171,9 +174,14 @@ final class RawConnection {
 
     /// Upgrades and says hello; returns the answer.
     @discardableResult
-    func goLive(as token: String) async throws -> Frame {
+    func goLive(as token: String, cursor: String? = nil) async throws -> Frame {
         try await upgrade()
-        try await send(text: #"{"kind":"hello","token":"\#(token)"}"#)
+        try await hello(as: token, cursor: cursor)
         return try await frame()
+    }
+
+    func hello(as token: String, cursor: String? = nil) async throws {
+        let cursor = cursor.map { #","cursor":"\#($0)""# } ?? ""
+        try await send(text: #"{"kind":"hello","token":"\#(token)"\#(cursor)}"#)
     }
 }

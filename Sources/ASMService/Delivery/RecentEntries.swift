@@ -38,10 +38,3 @@ extension CustomerFeed {
         return tail[index]
     }
 }
-
-extension LogEntry {
-    /// About what the entry takes in memory and on the link.
-    var textBytes: Int {
-        if case .message(let text, _) = content { text.open.utf8.count + 256 } else { 256 }
-    }
-}

@@ -25,6 +25,17 @@ package struct LogEntry: Sendable, Hashable {
         self.at = at
         self.content = content
     }
+
+    /// About what the entry takes in memory and on the link, in bytes: what limits of texts count.
+    package var textBytes: Int {
+        switch content {
+        case .message(let text, _): 256 + text.open.utf8.count
+        case .receipts(let receipts): 256 + 32 * receipts.count
+        case .created(let subject, let users): 256 + subject.open.utf8.count + 8 * users.count
+        case .added(let users): 256 + 8 * users.count
+        default: 256
+        }
+    }
 }
 
 /// What an entry says.

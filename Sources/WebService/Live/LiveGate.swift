@@ -77,6 +77,9 @@ struct LiveGate: Sendable {
         LiveSession(hub: hub, pool: pool, mailbox: hub.mailbox(of: channel.eventLoop), share: share)
     }
 
+    /// What may wait of answers to a client that does not read them: then nothing more is read from it.
+    private static let answersBytes = 64 * 1024
+
     /// How long the system waits before it asks a silent peer whether it is there, how often, and how many times.
     private static let probeAfterSeconds = 60
     private static let probeEverySeconds = 15
@@ -85,11 +88,16 @@ struct LiveGate: Sendable {
     /// Sets the bounds of a live connection's socket. The system finds peers that are gone, at no cost to us.
     func configure(_ channel: any Channel) throws {
         let options = channel.syncOptions
-        let high = hub.limits.outgoingBytes
-        try options?.setOption(.writeBufferWaterMark, value: .init(low: high / 4, high: high))
+        // Entries alone never fill it: what the client sends is read on, and answered beside them.
+        let entries = max(hub.limits.outgoingBytes, hub.limits.frameBytes)
+        try options?.setOption(
+            .writeBufferWaterMark, value: .init(low: entries / 4, high: entries + Self.answersBytes))
         try options?.setOption(.allowRemoteHalfClosure, value: false)
         try options?.setOption(.socketOption(.so_keepalive), value: 1)
         #if canImport(Glibc)
+            let unsent = ChannelOptions.Types.SocketOption(
+                level: .tcp, name: .init(rawValue: TCP_NOTSENT_LOWAT))
+            try options?.setOption(unsent, value: SocketOptionValue(hub.limits.unsentBytes))
             let times = [
                 (TCP_KEEPIDLE, Self.probeAfterSeconds), (TCP_KEEPINTVL, Self.probeEverySeconds),
                 (TCP_KEEPCNT, Self.probes),

@@ -10,6 +10,7 @@ final class LiveHub: LinkPoolEvents {
     let messageLimits = MessageLimits()
     let metrics: WebMetrics
     let polls: LongPolls
+    let backlogs: BacklogBudget
     private let mailboxes: [LiveMailbox]
     private let indexOfLoop: [ObjectIdentifier: Int]
     /// On which event loop a session lives. A session that is not here yet is looked for on all of them.
@@ -22,6 +23,7 @@ final class LiveHub: LinkPoolEvents {
         self.limits = limits
         self.metrics = metrics
         polls = LongPolls(.init(limits))
+        backlogs = BacklogBudget(limitBytes: limits.allBacklogBytes, gauge: metrics.backlogBytes)
         var mailboxes: [LiveMailbox] = []
         var indexOfLoop: [ObjectIdentifier: Int] = [:]
         for eventLoop in group.makeIterator() {
@@ -70,6 +72,9 @@ final class LiveHub: LinkPoolEvents {
     func followed(_ customer: Int64, to cursor: LogCursor) {
         polls.followed(customer, to: cursor.position)
     }
+
+    /// Has every event loop drop its largest backlog, so that those of the others find room.
+    func makeRoom() { for mailbox in mailboxes { mailbox.post(.makeRoom) } }
 
     /// What the process calls itself towards clients that ask: its machine and its port.
     var name: String { named.withLock { $0 } }

@@ -16,6 +16,8 @@ final class LiveLoop {
 
     private var sessions: [UInt64: LiveSession] = [:]
     private var unflushed: [LiveSession] = []
+    /// Those for which something waits until they have read what came before.
+    private var behind: [ObjectIdentifier: LiveSession] = [:]
     private var open: Set<ObjectIdentifier> = []
     private var waitingForEnd: [EventLoopPromise<Void>] = []
 
@@ -64,9 +66,30 @@ final class LiveLoop {
                 session.value.resync(at: cursor, otherLog: otherLog)
             case .ended(let session, let refusal): session.value.ended(refusal)
             case .delivery(let delivery, let routes): deliver(delivery, routes)
+            case .makeRoom: makeRoom()
             }
         }
         flush()
+    }
+
+    /// Remembers that the session has a backlog.
+    func fellBehind(_ session: LiveSession) { behind[ObjectIdentifier(session)] = session }
+
+    /// The session has none any more; again is harmless.
+    func caughtUp(_ session: LiveSession) { behind[ObjectIdentifier(session)] = nil }
+
+    /// Drops the largest backlog.
+    /// - Parameter bytes: it must be larger than this; else nothing is dropped, and the answer is false.
+    func dropLargestBacklog(beyond bytes: Int = 0) -> Bool {
+        let largest = behind.values.max { $0.backlog.bytes < $1.backlog.bytes }
+        guard let largest, largest.backlog.bytes > bytes else { return false }
+        largest.dropBacklog()
+        return true
+    }
+
+    private func makeRoom() {
+        guard behind.values.first?.hub.backlogs.isTight == true else { return }
+        _ = dropLargestBacklog()
     }
 
     /// Remembers to flush the session at the end of this tick.

@@ -11,6 +11,8 @@ enum LiveEvent: Sendable {
     case resync(NIOLoopBound<LiveSession>, LogCursor, otherLog: Bool)
     case ended(NIOLoopBound<LiveSession>, Refusal)
     case delivery(LiveDelivery, routes: [LiveDelivery.Route])
+    /// Backlogs hold nearly all that they may.
+    case makeRoom
 }
 
 /// A message's place in the log, as its sender is told.

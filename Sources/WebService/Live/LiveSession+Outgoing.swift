@@ -44,66 +44,76 @@ extension LiveSession {
     func flush() {
         isFlushDue = false
         guard let context else { return }
-        if outgoing.readableBytes > 0 {
-            let bytes = outgoing
-            outgoing = ByteBuffer()
-            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        } else {
-            context.flush()
-        }
+        if outgoing.readableBytes > 0 { writeGathered() } else { context.flush() }
     }
 
-    private func writeGathered() {
+    /// - Parameter taken: completed when the system has taken all that was written up to here.
+    func writeGathered(_ taken: EventLoopPromise<Void>? = nil) {
         let bytes = outgoing
         outgoing = ByteBuffer()
-        context?.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        writtenBytes += bytes.readableBytes
+        context?.writeAndFlush(wrapOutboundOut(bytes), promise: taken)
     }
 
     // MARK: Deliveries
 
-    /// Appends the session's entries of a delivery, in order: entries in a row as one frame.
+    /// Appends the session's entries of a delivery, in order: entries in a row as one frame. What does not fit waits.
     func deliver(_ delivery: LiveDelivery, _ chain: inout LiveDelivery.Chain) {
         guard case .live = phase else { return }
-        var waiting = bytesWaiting
-        while let index = chain.item {
+        if backlog.isEmpty, droppedUpTo == nil {
+            write(delivery, &chain, beside: bytesWaiting, until: hub.limits.outgoingBytes)
+        }
+        guard chain.item != nil, case .live = phase else { return }
+        keep(LiveDelivery.Rest(chain, of: delivery), of: delivery)
+    }
+
+    /// Appends items until about `limit` bytes wait.
+    /// - Parameter before: how much waits already.
+    /// - Returns: how much waits then.
+    @discardableResult
+    func write(
+        _ delivery: LiveDelivery, _ items: inout some LiveItems, beside before: Int, until limit: Int
+    ) -> Int {
+        var waiting = before
+        while let index = items.item {
             let item = delivery.items[index]
             let bytes: Int
             switch item.content {
             case .hidden:
-                chain.advance()
+                items.advance()
                 continue
             case .receipts(let range): bytes = range.count
             case .entry, .longEntry: bytes = item.content.bytes + Self.entriesFrameOverhead
             }
             // An empty connection takes any one frame, so that everything can be delivered at all.
-            guard droppedUpTo == nil, waiting == 0 || waiting + bytes <= hub.limits.outgoingBytes else {
-                return drop(delivery, chain)
-            }
+            guard waiting == 0 || waiting + bytes <= limit else { return waiting }
             if case .receipts(let range) = item.content {
                 prepareToWrite(WebSocketWriter.headerLimit + range.count)
                 WebSocketWriter.writeHeader(.text, payloadBytes: range.count, into: &outgoing)
                 outgoing.writeBytes(delivery.json[range])
-                chain.advance()
+                items.advance()
                 waiting += range.count
             } else {
-                let room = max(bytes, hub.limits.outgoingBytes - waiting)
-                waiting += writeEntries(delivery, &chain, limit: min(room, Self.entriesFrameBytes))
+                let room = max(bytes, limit - waiting)
+                waiting += writeEntries(delivery, &items, limit: min(room, Self.entriesFrameBytes))
             }
             hub.metrics.framesOut.add()
         }
+        return waiting
     }
 
     /// The bytes of an `entries` frame beside its entries, at most.
     private static let entriesFrameOverhead = 128
 
-    /// Appends one frame with the entries at which the chain stands, as many as follow in a row and fit.
-    private func writeEntries(_ delivery: LiveDelivery, _ chain: inout LiveDelivery.Chain, limit: Int) -> Int
-    {
-        let start = chain
+    /// Appends one frame with the entries that are next, as many as follow in a row and fit.
+    private func writeEntries(
+        _ delivery: LiveDelivery, _ items: inout some LiveItems, limit: Int
+    ) -> Int {
+        let start = items
         var entryBytes = 0
         var count = 0
         var last = 0
-        while let index = chain.item {
+        while let index = items.item {
             let item = delivery.items[index]
             if case .receipts = item.content { break }
             if case .hidden = item.content {
@@ -114,7 +124,7 @@ extension LiveSession {
                 count += 1
                 last = index
             }
-            chain.advance()
+            items.advance()
         }
         loop.scratch.removeAll(keepingCapacity: true)
         JSONWriter.raw(ServerFrame.entriesStart, into: &loop.scratch)
@@ -130,17 +140,18 @@ extension LiveSession {
         return payload
     }
 
-    private func appendEntries(_ delivery: LiveDelivery, from start: LiveDelivery.Chain, count: Int) {
-        var chain = start
+    private func appendEntries(_ delivery: LiveDelivery, from start: some LiveItems, count: Int) {
+        var items = start
         var left = count
-        while left > 0, let index = chain.item {
-            chain.advance()
+        while left > 0, let index = items.item {
+            items.advance()
             switch delivery.items[index].content {
             case .entry(let range): outgoing.writeBytes(delivery.json[range])
             case .longEntry(let bytes):
                 // Shared between the sessions that get it, not copied.
                 let before = outgoing
                 outgoing = ByteBuffer()
+                writtenBytes += before.readableBytes + bytes.readableBytes
                 context?.write(wrapOutboundOut(before), promise: nil)
                 context?.write(wrapOutboundOut(bytes), promise: nil)
             case .receipts, .hidden: continue
@@ -150,50 +161,12 @@ extension LiveSession {
         }
     }
 
-    // MARK: Slow readers
-
     /// What the client has not taken yet, in bytes.
-    private var bytesWaiting: Int {
+    private var bytesWaiting: Int { bufferedBytes + outgoing.readableBytes }
+
+    /// What was given to the connection and has not been taken by the system.
+    var bufferedBytes: Int {
         // A channel that cannot say is treated as empty: its writability still bounds it.
-        let buffered = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
-        return (buffered ?? 0) + outgoing.readableBytes
-    }
-
-    /// Drops what the chain still holds; when all that came before is on the wire, `resync` follows.
-    private func drop(_ delivery: LiveDelivery, _ chain: LiveDelivery.Chain) {
-        var chain = chain
-        let isFirst = droppedUpTo == nil
-        while let index = chain.item {
-            droppedUpTo = delivery.cursor(after: index)
-            chain.advance()
-        }
-        guard isFirst, let context else { return }
-        dueWithin(hub.limits.drainTimeout)
-        let drained = context.eventLoop.makePromise(of: Void.self)
-        drained.futureResult.assumeIsolated().whenSuccess { self.hasDrained() }
-        let bytes = outgoing
-        outgoing = ByteBuffer()
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: drained)
-    }
-
-    private func hasDrained() {
-        guard let cursor = droppedUpTo, case .live = phase else { return }
-        droppedUpTo = nil
-        nothingDue()
-        hub.metrics.resyncs.add()
-        write(.resync(cursor: cursor, otherLog: droppedOtherLog))
-        droppedOtherLog = false
-        resumeReading()
-        loop.flush()
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if case .live = phase, droppedUpTo == nil {
-            if context.channel.isWritable { nothingDue() } else { dueWithin(hub.limits.drainTimeout) }
-        }
-        if context.channel.isWritable {
-            resumeReading()
-            loop.flush()
-        }
+        (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 }

@@ -45,6 +45,14 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
     // Going out
     var outgoing = ByteBuffer()
     var isFlushDue = false
+    /// What waits until the client has taken what came before.
+    var backlog = LiveBacklog()
+    /// Whether it is told when all that was written is taken.
+    var isWaitingUntilTaken = false
+    /// All bytes that were given to the connection.
+    var writtenBytes = 0
+    /// How many of them had been taken when the reader was last looked at.
+    var takenBefore = 0
     /// Where the client stands whose deliveries are being dropped because it reads too slowly.
     var droppedUpTo: LogCursor?
     /// Whether the log has become another one meanwhile.
@@ -81,6 +89,7 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
         case .waitingForHello, .closing: break
         }
         phase = .closing
+        forgetBacklog()
         nothingDue()
         unread = ByteBuffer()
         fragments = nil
@@ -106,9 +115,7 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
         case .waitingForHello:
             bye(Refusal(.outOfOrder, "No `hello` came in time; send it first, right after connecting."))
         case .attaching: bye(Self.noServer)
-        case .live:
-            hub.metrics.slowReaders.add()
-            close(.tryAgainLater)
+        case .live: readerIsDue()
         case .closing: context?.close(promise: nil)
         }
         loop.flush()
@@ -153,7 +160,9 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
         resumeReading()
     }
 
+    /// What the client has not been sent yet is of another log, or comes again with all the rest.
     func resync(at cursor: LogCursor, otherLog: Bool) {
+        forgetBacklog()
         guard droppedUpTo != nil else { return write(.resync(cursor: cursor, otherLog: otherLog)) }
         droppedUpTo = cursor
         droppedOtherLog = droppedOtherLog || otherLog
@@ -201,6 +210,7 @@ final class LiveSession: ChannelDuplexHandler, DeadlineKeeper {
         }
         phase = .closing
         droppedUpTo = nil
+        forgetBacklog()
         prepareToWrite(WebSocketWriter.headerLimit)
         WebSocketWriter.writeClose(code, into: &outgoing)
         dueWithin(hub.limits.closeTimeout)

@@ -63,7 +63,7 @@ extension FailoverTests {
         @Test("F43: 1,000 clients hardly read", .timeLimit(.minutes(6)))
         func f43() async throws {
             try await runRow(
-                "F43", injected: "1,000 live clients that read 64 bytes a second, and 4 MB for each of them",
+                "F43", injected: "1,000 live clients that read 64 bytes a second, and 10 MB for each of them",
                 expected: "each costs the Web Service ≤ 512 KiB and is told resync; others' gap ≤ 3 s",
                 Expectation(gap: .seconds(3))
             ) { site, row in
@@ -81,8 +81,8 @@ extension FailoverTests {
                 row.inject()
                 let text = String(repeating: "x", count: 48_000)
                 try await withThrowingTaskGroup { tasks in
-                    tasks.addTask { try await readers.trickle(for: .seconds(15)) }
-                    for _ in 0..<80 {
+                    tasks.addTask { try await readers.trickle(for: .seconds(28)) }
+                    for _ in 0..<200 {
                         _ = await author.send(text, to: thread, id: .random())
                         try await Task.sleep(for: .milliseconds(100))
                     }
