@@ -89,8 +89,10 @@ extension SystemTests {
             #expect(outcome.acknowledged == 200 + 8, "one of each to warm up")
             #expect(
                 Set(outcome.servers.map(\.address)) == Set(deployment.services.map(\.address)), "\(text)")
-            #expect(outcome.servers.allSatisfy { $0.acknowledged > 20 })
-            #expect(outcome.webs.allSatisfy { $0.acknowledged > 20 })
+            // What is counted came before the first interruption, and a busy machine may have one at the very beginning.
+            let least = outcome.interruptions.isEmpty ? 20 : 1
+            #expect(outcome.servers.allSatisfy { $0.acknowledged >= least }, "\(text)")
+            #expect(outcome.webs.allSatisfy { $0.acknowledged >= least }, "\(text)")
             let html = try String(contentsOfFile: page, encoding: .utf8)
             #expect(html.contains(">PASS<"))
             #expect(html.contains("<svg"))
