@@ -237,3 +237,26 @@ struct ClientPartsTests {
         }
     }
 }
+
+@Suite("Callers who wait for an answer")
+struct WaitersTests {
+    private static let receipt = StoredReceipt(position: 2, number: 1, atMilliseconds: 3)
+
+    private static func wait(_ waiters: Waiters, for id: ClientID) async throws -> StoredReceipt {
+        try await withCheckedThrowingContinuation { waiters.add($0, for: id) }
+    }
+
+    @Test("an answer that comes before its caller waits is kept for the caller", .timeLimit(.minutes(1)))
+    func keepsEarlyAnswers() async throws {
+        let waiters = Waiters()
+        let (stored, failed) = (ClientID.random(), ClientID.random())
+        waiters.expect(stored)
+        waiters.expect(failed)
+
+        waiters.finish(stored, with: .success(Self.receipt))
+        waiters.finishAll(with: CancellationError())
+
+        #expect(try await Self.wait(waiters, for: stored) == Self.receipt)
+        await #expect(throws: CancellationError.self) { try await Self.wait(waiters, for: failed) }
+    }
+}

@@ -113,12 +113,18 @@ public actor MessagingClient {
     public func send(
         _ text: String, in thread: ThreadID, priority: MessagePriority = .normal
     ) async throws -> StoredReceipt {
-        let id = try enqueue(text, in: thread, priority: priority)
-        let waiters = waiters
+        let (id, waiters) = (Self.newID(), waiters)
+        waiters.expect(id)
+        do {
+            try enqueue(text, in: thread, priority: priority, id: id)
+        } catch {
+            waiters.forget(id)
+            throw error
+        }
         return try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { waiters.add($0, for: id.id) }
+            try await withCheckedThrowingContinuation { waiters.add($0, for: id) }
         } onCancel: {
-            waiters.finish(id.id, with: .failure(CancellationError()))
+            waiters.finish(id, with: .failure(CancellationError()))
         }
     }
 
