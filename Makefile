@@ -64,8 +64,8 @@ run: deps release ## Build, and run everything in one process with a demonstrati
 
 .PHONY: test
 test: test-deps lint Package.resolved ## Install what is missing, build, and pass every test.
-	@$(MAKE) -j2 MEANWHILE=yes build-and-check-several release-meanwhile
-	@$(MAKE) check-alone
+	@$(MAKE) -j2 MEANWHILE=yes build-tests release-meanwhile
+	@$(MAKE) check
 
 .PHONY: build
 build: deps ## Build for development.
@@ -114,30 +114,17 @@ check: ## Run the tests that are built, and those of the release build; FILTER=N
 ifdef FILTER
 	$(call run_tests,chosen,--filter '$(FILTER)' $(SEVERAL))
 else
-	@$(MAKE) -j2 MEANWHILE=yes check-several release-meanwhile
-	@$(MAKE) check-alone
-endif
-
-.PHONY: build-and-check-several
-build-and-check-several:
-	@$(MAKE) build-tests
-	@$(MAKE) check-several
-
-.PHONY: check-several
-check-several:
 	$(call run_tests,parts,--skip '$(WHOLE_SYSTEM)' --skip FailoverTests $(SEVERAL))
 	$(call run_tests,system,--filter '^SystemTests\.SystemTests' --skip LinkFuzzTests $(SEVERAL))
-
-.PHONY: check-alone
-check-alone:
 	$(call run_tests,timed,--filter '^SystemTests\.TimedTests')
 	@$(MAKE) check-release
+endif
 
-# A build waits for its longest files, and tests wait a good deal: the release build takes only what they leave of the processors.
+# Each build waits for its longest files: side by side they leave no processor idle. The log of this one is kept apart.
 .PHONY: release-meanwhile
 release-meanwhile:
 	@mkdir -p $(TEST_LOGS)
-	@chrt --idle 0 swift build $(RELEASE) --product asm > $(TEST_LOGS)/release-build.log 2>&1 \
+	@swift build $(RELEASE) --product asm > $(TEST_LOGS)/release-build.log 2>&1 \
 		|| { tail -50 $(TEST_LOGS)/release-build.log; echo "make: the release build failed" >&2; exit 1; }
 
 .PHONY: check-release
